@@ -1,0 +1,57 @@
+# Everything is installed into .venv from the lock files in requirements/.
+# TORCH_INDEX: a further package index to take torch from, e.g. PyTorch's CPU index.
+PYTHON ?= python3
+PIP = .venv/bin/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: run test fix bench lock clean
+
+# The demo model, unless the environment, .env or limner.toml names another.
+run: .venv/run
+	@grep -Eqsi '^ *(limner_)?model *=' .env limner.toml || export LIMNER_MODEL="$${LIMNER_MODEL:-demo}"; exec .venv/bin/limner serve
+
+test: .venv/test .venv-dstack/installed
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/pytest
+
+fix: .venv/test
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+bench: .venv/test
+	.venv/bin/python -m benchmarks
+
+.venv/bin/pip:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Limner needs Python 3.11 or newer; say: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/run: requirements/run.txt pyproject.toml | .venv/bin/pip
+	@echo "Installing what Limner needs into .venv (once, some minutes) ..."
+	$(PIP) --requirement requirements/run.txt
+	$(PIP) --no-deps --editable .
+	@touch $@
+
+.venv/test: requirements/test.txt .venv/run
+	$(PIP) --requirement requirements/test.txt
+	@touch $@
+
+# dstack's dependencies do not belong into the bot's.
+.venv-dstack/installed: requirements/dstack.txt
+	$(PYTHON) -m venv .venv-dstack
+	.venv-dstack/bin/pip install --quiet --disable-pip-version-check --requirement requirements/dstack.txt
+	@touch $@
+
+# Anew, to the newest versions that pyproject.toml allows. A build's own tag ("+cpu") is taken off torch: which build
+# is had depends on the machine.
+COMPILE = .venv-lock/bin/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+lock:
+	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet pip-tools
+	$(COMPILE) --output-file requirements/run.txt pyproject.toml
+	$(COMPILE) --extra test --constraint requirements/run.txt --output-file requirements/test.txt pyproject.toml
+	$(COMPILE) --output-file requirements/dstack.txt requirements/dstack.in
+	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements/*.txt
+
+clean:
+	rm -rf .venv .venv-dstack .venv-lock build dist *.egg-info

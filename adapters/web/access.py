@@ -1,0 +1,51 @@
+"""Who calls: bearer keys, compared in constant time."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+
+from bot.policy import Asker
+
+#: Everybody who reaches a server without keys, which listens on loopback only.
+LOCAL = Asker("web:local", "web:local")
+
+
+class Keys:
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._digests = [_digest(key) for key in keys]
+
+    def asker(self, authorization: str | None) -> Asker | None:
+        """None where keys are set and none of them was given."""
+        if not self._digests:
+            return LOCAL
+        scheme, _, key = (authorization or "").partition(" ")
+        given = _digest(key.strip())
+        # All are compared, and digests of equal length, so that the time tells nothing.
+        matches = [hmac.compare_digest(given, known) for known in self._digests]
+        if scheme.lower() != "bearer" or not any(matches):
+            return None
+        name = f"web:{given.hex()[:12]}"
+        return Asker(name, name)
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def asker(request: Request) -> Asker:
+    keys: Keys = request.app.state.keys
+    found = keys.asker(request.headers.get("authorization"))
+    if found is None:
+        raise HTTPException(
+            HTTPStatus.UNAUTHORIZED,
+            "This server asks for a key: send the header 'Authorization: Bearer <key>'.",
+            {"WWW-Authenticate": "Bearer"},
+        )
+    return found
+
+
+CurrentAsker = Annotated[Asker, Depends(asker)]

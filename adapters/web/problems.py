@@ -1,0 +1,134 @@
+"""Everything that goes wrong -> RFC 9457 problem details, each with a stable code."""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from adapters.web.bodies import Problem
+from bot.errors import (
+    AlreadyOver,
+    BadRequest,
+    ImageFileLost,
+    LimnerError,
+    Mistake,
+    NotFound,
+    QueueFull,
+    ShuttingDown,
+)
+
+MEDIA_TYPE = "application/problem+json"
+#: Seconds; how long a restart takes, model load included.
+RESTART = 60
+
+STATUS_OF: dict[type[LimnerError], HTTPStatus] = {
+    BadRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotFound: HTTPStatus.NOT_FOUND,
+    AlreadyOver: HTTPStatus.CONFLICT,
+    QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
+    ShuttingDown: HTTPStatus.SERVICE_UNAVAILABLE,
+    ImageFileLost: HTTPStatus.GONE,
+}
+STATUS_OF_FAILURE = {
+    "cancelled": HTTPStatus.CONFLICT,
+    "image_gone": HTTPStatus.GONE,
+    "image_file_lost": HTTPStatus.GONE,
+    "refiner_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+CODE_OF_STATUS = {
+    HTTPStatus.BAD_REQUEST: "malformed_request",
+    HTTPStatus.UNAUTHORIZED: "unauthorized",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+}
+
+log = structlog.get_logger(__name__)
+
+
+def problem(
+    status: HTTPStatus, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any
+) -> JSONResponse:
+    body = Problem(title=status.phrase, status=status, code=code, detail=detail, **more)
+    content = body.model_dump(exclude_defaults=True) | {"type": body.type}
+    return JSONResponse(content, status, headers, MEDIA_TYPE)
+
+
+def failed(code: str, detail: str, job_id: str) -> JSONResponse:
+    """The answer to a caller who waited for a job that brought no image."""
+    status = STATUS_OF_FAILURE.get(code, HTTPStatus.INTERNAL_SERVER_ERROR)
+    return problem(status, code, detail, job_id=job_id)
+
+
+def still_queued(job_id: str) -> JSONResponse:
+    detail = "Limner is restarting. The job stays queued and is painted afterwards; ask GET /jobs/{id} for it."
+    headers = {"Retry-After": str(RESTART)}
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, ShuttingDown.code, detail, headers=headers, job_id=job_id)
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(LimnerError, _limner_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _limner_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, LimnerError)
+    status = STATUS_OF.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    match error:
+        case BadRequest():
+            return problem(status, error.code, str(error), errors=_listed(error.mistakes))
+        case QueueFull():
+            return problem(status, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
+        case ShuttingDown():
+            return problem(status, error.code, str(error), headers={"Retry-After": str(RESTART)})
+        case _:
+            return problem(status, error.code, str(error))
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    if any(found["type"] == "json_invalid" for found in error.errors()):
+        return problem(HTTPStatus.BAD_REQUEST, "malformed_json", "The body is not JSON that can be read.")
+    mistakes = tuple(_mistake(found) for found in error.errors())
+    detail = " ".join(mistake.message for mistake in mistakes)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, BadRequest.code, detail, errors=_listed(mistakes))
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    code = CODE_OF_STATUS.get(status, "refused")
+    return problem(status, code, str(error.detail), headers=dict(error.headers or {}))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("request failed", path=request.url.path, exc_info=error)
+    detail = "Something went wrong inside Limner. It was written to the log; trying again may help."
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, LimnerError.code, detail)
+
+
+def _mistake(found: dict[str, Any]) -> Mistake:
+    """Names the field in the caller's terms: without where it was found, or which of two bodies it was."""
+    names = [str(part) for part in found["loc"] if part not in ("body", "query", "path", "generate", "refine")]
+    field = ".".join(names)
+    match found["type"]:
+        case "missing" if not field:
+            return Mistake("body", "A JSON object is needed as the body.")
+        case "missing":
+            return Mistake(field, f"{field} is missing.")
+        case "extra_forbidden":
+            return Mistake(field, f"{field} is not a field of this request.")
+        case "string_unicode":
+            return Mistake(field, f"{field} holds broken Unicode.")
+        case _:
+            return Mistake(field or "body", f"{field or 'The body'}: {found['msg']}.")
+
+
+def _listed(mistakes: tuple[Mistake, ...]) -> list[dict[str, str]]:
+    return [{"field": mistake.field, "message": mistake.message} for mistake in mistakes]

@@ -1,0 +1,144 @@
+"""Builds the whole program from Settings; every part can be replaced by an argument."""
+
+import asyncio
+import fcntl
+import os
+import random
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import structlog
+
+from adapters.web import app as web
+from adapters.web.server import listen, server
+from bot.engine import Engine
+from bot.errors import CannotStart, DataFolderInUse
+from bot.inference.local import LocalExecutor
+from bot.ports import Executor
+from bot.scheduler import Scheduler
+from bot.service import Service
+from bot.settings import Settings
+from storage.database import Database
+from storage.files import ImageFolder
+from storage.images import Images
+from storage.jobs import Jobs
+
+DATABASE = "limner.sqlite"
+IMAGES = "images"
+LOCK = "lock"
+
+#: Kept from the worker, which has no use for them.
+SECRETS = ("DISCORD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "LIMNER_API_KEYS")
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def open_service(
+    settings: Settings,
+    *,
+    executor: Executor | None = None,
+    clock: Callable[[], float] = time.time,
+    chance: random.Random | None = None,
+) -> AsyncIterator[Service]:
+    """The service with its engine running; leaving the block drains. Raises CannotStart."""
+    executor = executor or local_executor(settings)
+    with data_folder(settings.data_dir) as folder:
+        async with Database.open(folder / DATABASE, now=clock()) as database:
+            jobs = Jobs(database)
+            images = Images(database, ImageFolder(folder / IMAGES))
+            engine = Engine(
+                jobs=jobs,
+                images=images,
+                executor=executor,
+                scheduler=Scheduler(settings.queue_limit),
+                clock=clock,
+            )
+            service = Service(
+                engine=engine,
+                jobs=jobs,
+                images=images,
+                executor=executor,
+                clock=clock,
+                chance=chance or random.SystemRandom(),
+            )
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(engine.run(), name="engine")
+                yield service
+                await service.drain(settings.drain_seconds)
+
+
+async def serve(
+    settings: Settings,
+    *,
+    executor: Executor | None = None,
+    started: Callable[[int], None] = lambda port: None,
+) -> None:
+    """Runs until SIGTERM or Ctrl-C, then drains. `started` hears the port that the server listens on."""
+    socket = listen(settings.http_host, settings.http_port)
+    stop = asyncio.Event()
+    with socket, told_to_stop(stop):
+        async with open_service(settings, executor=executor) as service:
+            http = server(web.build(service, [key.get_secret_value() for key in settings.api_keys]))
+            async with asyncio.TaskGroup() as tasks:
+                serving = tasks.create_task(http.serve(sockets=[socket]), name="web")
+                started(socket.getsockname()[1])
+                await stop.wait()
+                log.info("stopping", drain_seconds=settings.drain_seconds)
+                await service.drain(settings.drain_seconds)
+                http.should_exit = True
+                await serving
+
+
+def local_executor(settings: Settings) -> LocalExecutor:
+    return LocalExecutor(settings.model, settings.refiner, worker_environment(settings))
+
+
+def worker_environment(settings: Settings) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    if settings.hf_token is not None:
+        environment["HF_TOKEN"] = settings.hf_token.get_secret_value()
+    return environment
+
+
+@contextmanager
+def told_to_stop(stop: asyncio.Event) -> Iterator[None]:
+    """The first signal asks to drain; a second one ends the program at once."""
+    loop = asyncio.get_running_loop()
+
+    def hear(number: signal.Signals) -> None:
+        if stop.is_set():
+            log.warning("stopped without draining", signal=number.name)
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, hear, number)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@contextmanager
+def data_folder(folder: Path) -> Iterator[Path]:
+    """Creates the folder and holds its lock, which ends with the process whatever happens to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("a+")
+    except OSError as error:
+        raise CannotStart(
+            f"Cannot write to the data folder {folder}: {error.strerror}. Set LIMNER_DATA_DIR."
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataFolderInUse(
+                f"Another Limner works on the data folder {folder}. Stop it, or set LIMNER_DATA_DIR to another folder."
+            ) from error
+        yield folder

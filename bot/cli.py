@@ -1,0 +1,204 @@
+"""The command line: limner serve | generate | refine | status | doctor. Also `python -m bot`."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import structlog
+import typer
+from rich.console import Console
+
+import bot
+from bot.errors import LimnerError
+from bot.jobs import GUIDANCE, STEPS, STRENGTH, ImageRequest, Refinement, Sampler
+from bot.settings import Settings, read_settings
+
+EXIT_WRONG = 1
+EXIT_CANNOT_START = 2
+EXIT_INTERRUPTED = 130
+
+T = TypeVar("T")
+
+cli = typer.Typer(
+    help="Paints with SDXL, for people on Discord and Slack, over HTTP and here.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+Negative = Annotated[str | None, typer.Option("--negative", help="What should not be in the picture.")]
+Steps = Annotated[int, typer.Option(help="Denoising steps, 1 to 150.")]
+Guidance = Annotated[float, typer.Option(help="How closely the prompt is followed, 0 to 30.")]
+Seed = Annotated[int | None, typer.Option(help="0 to 2**64-1; the same seed paints the same picture.")]
+SamplerName = Annotated[Sampler, typer.Option(help="The sampler.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="The PNG to write; limner-<seed>.png by default.")]
+
+
+def main() -> None:
+    try:
+        cli()
+    except LimnerError as error:
+        err.print(f"[red]limner:[/] {error}", soft_wrap=True, highlight=False)
+        sys.exit(EXIT_CANNOT_START)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"limner {bot.__version__}", highlight=False)
+        raise typer.Exit
+
+
+@cli.callback()
+def _common(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False) -> None:
+    pass
+
+
+@cli.command()
+def serve() -> None:
+    """Runs the bot until SIGTERM or Ctrl-C; then finishes what runs and leaves the rest queued."""
+    from bot import app
+
+    settings = read_settings()
+    _log_lines()
+    _run(app.serve(settings, started=lambda port: _banner(settings, port)))
+    err.print("Stopped. What was queued is painted at the next start.")
+
+
+@cli.command()
+def generate(
+    prompt: Annotated[str, typer.Argument(help='What to paint, e.g. "a cat in a hat".')],
+    output: Output = None,
+    size: Annotated[str | None, typer.Option(help="Width x height, e.g. 1024x768; the model's own by default.")] = None,
+    negative: Negative = None,
+    steps: Steps = STEPS,
+    guidance: Guidance = GUIDANCE,
+    seed: Seed = None,
+    sampler: SamplerName = Sampler.EULER,
+) -> None:
+    """Paints one picture from words, without a server."""
+    from bot import paint_here
+    from bot.prompts import parse_size
+
+    width, height = parse_size(size) if size else (None, None)
+    request = ImageRequest(
+        prompt=prompt,
+        negative_prompt=negative,
+        width=width,
+        height=height,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        seed=seed,
+        sampler=sampler,
+    )
+    _silent()
+    written = _run(paint_here.generate(read_settings(), request, output, err))
+    out.print(str(written), soft_wrap=True, highlight=False)
+
+
+@cli.command()
+def refine(
+    picture: Annotated[Path, typer.Argument(help="The picture to start from: PNG, JPEG or WebP.")],
+    prompt: Annotated[str, typer.Argument(help='What it shall become, e.g. "warmer light".')],
+    output: Output = None,
+    strength: Annotated[float, typer.Option(help="How much may change, above 0 and up to 1.")] = STRENGTH,
+    negative: Negative = None,
+    steps: Steps = STEPS,
+    guidance: Guidance = GUIDANCE,
+    seed: Seed = None,
+    sampler: SamplerName = Sampler.EULER,
+) -> None:
+    """Paints a picture anew from its pixels and words, without a server."""
+    from bot import paint_here
+
+    refinement = Refinement(
+        image_id="",
+        prompt=prompt,
+        negative_prompt=negative,
+        strength=strength,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        seed=seed,
+        sampler=sampler,
+    )
+    _silent()
+    written = _run(paint_here.refine(read_settings(), picture, refinement, output, err))
+    out.print(str(written), soft_wrap=True, highlight=False)
+
+
+@cli.command()
+def status() -> None:
+    """Shows what the running server does."""
+    from bot import status_view
+
+    _run(status_view.show(read_settings(), out))
+
+
+@cli.command()
+def doctor() -> None:
+    """Looks at everything that Limner needs; exit code 1 where something is wrong, with what to do."""
+    from bot import doctor
+
+    if not _run(doctor.examine(out)):
+        raise typer.Exit(EXIT_WRONG)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except* LimnerError as group:
+        # The first is the cause; others only tell that their neighbours were stopped with it.
+        raise _first(group) from None
+    except* KeyboardInterrupt:
+        err.print("Stopped.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _first(group: BaseExceptionGroup[LimnerError]) -> LimnerError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _log_lines() -> None:
+    """One line per move of a job on standard error; JSON where nobody reads along."""
+    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=False),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _silent() -> None:
+    """The progress bar tells enough; errors arrive as exceptions."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+
+
+def _banner(settings: Settings, port: int) -> None:
+    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+    keys = f"{len(settings.api_keys)} API key(s)" if settings.api_keys else "no key, this machine only"
+    model = settings.model or "SDXL base 1.0 where a CUDA GPU is seen, else demo"
+    lines = [
+        ("HTTP", f"http://{host}:{port}  ({keys})", True),
+        ("Model", f"{model}  (loading in a worker; jobs wait meanwhile)", True),
+        ("Data", str(settings.data_dir.resolve()), True),
+        ("Discord", _chat(settings.discord_token is not None, "DISCORD_TOKEN"), False),
+        ("Slack", _chat(settings.slack_bot_token is not None, "SLACK_BOT_TOKEN with SLACK_APP_TOKEN"), False),
+    ]
+    out.print(f"[bold]Limner {bot.__version__}[/] is running. Ctrl-C stops it.", highlight=False)
+    for name, text, well in lines:
+        out.print(f"  {'[green]●[/]' if well else '[dim]○[/]'} {name:8}{text}", soft_wrap=True, highlight=False)
+    sys.stdout.flush()
+
+
+def _chat(token_is_set: bool, variable: str) -> str:
+    if token_is_set:
+        return f"not connected: {variable} is set, but this version has no adapter for it yet"
+    return f"not connected; {variable} will connect it"

@@ -1,0 +1,154 @@
+"""Looks at everything that Limner needs, and says what to do about what is wrong."""
+
+import asyncio
+import importlib.metadata
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import bot
+from bot.app import DATABASE, LOCK, worker_environment
+from bot.errors import CannotStart
+from bot.settings import Settings, read_settings
+from bot.status_view import memory
+from storage.database import examine as examine_database
+
+#: Bytes below which a disk is said to be too full; some hundred images.
+DISK_LOW = 2**30
+#: Bytes of device memory for base and refiner at 1024x1024, and of RAM to load them.
+DEVICE_NEEDED = 12 * 10**9
+RAM_NEEDED = 15 * 10**9
+LIBRARIES = ("fastapi", "uvicorn", "aiosqlite", "discord.py", "slack-bolt", "pillow")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    subject: str
+    what: str
+    #: What to do; None where all is well.
+    remedy: str | None = None
+
+
+async def examine(console: Console) -> bool:
+    """Prints what it finds; True where nothing is wrong."""
+    findings = list(_versions())
+    try:
+        settings = read_settings()
+    except CannotStart as error:
+        findings.append(
+            Finding("settings", str(error), "Correct the variable in the environment, .env or limner.toml.")
+        )
+    else:
+        findings += [*await _gpu_side(settings), *_disk(settings), *await _database(settings), *_tokens(settings)]
+    for finding in findings:
+        _print(finding, console)
+    wrong = sum(finding.remedy is not None for finding in findings)
+    console.print("All is well." if not wrong else f"{wrong} thing(s) to mend.", highlight=False)
+    return not wrong
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("limner", f"{bot.__version__} on Python {platform.python_version()}")
+    yield Finding("libraries", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES))
+
+
+async def _gpu_side(settings: Settings) -> list[Finding]:
+    """Asked in a process of its own: torch never comes into this one."""
+    names = (settings.model or "", settings.refiner or "")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot.inference.probe",
+        *names,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=worker_environment(settings),
+    )
+    answer, complaint = await process.communicate()
+    if process.returncode != 0:
+        last = complaint.decode(errors="replace").strip().rsplit("\n", 1)[-1]
+        return [Finding("inference", last, "Install the dependencies again: rm -rf .venv && make run")]
+    found = json.loads(answer)
+    return [*_device(found), *_models(found["models"])]
+
+
+def _device(found: dict[str, Any]) -> Iterator[Finding]:
+    yield Finding("inference", ", ".join(f"{name} {number}" for name, number in found["versions"].items()))
+    yield Finding("device", f"{found['device']} ({found['device_name']}), {found['dtype']}")
+    if found["memory_total"] is not None:
+        remedy = (
+            "SDXL with its refiner wants a GPU with 12 GB or more." if found["memory_total"] < DEVICE_NEEDED else None
+        )
+        yield Finding("device memory", memory(found["memory_used"], found["memory_total"]), remedy)
+    needs_ram = set(found["models"]) != {"demo"} and found["ram_total"] < RAM_NEEDED
+    yield Finding(
+        "memory", f"{found['ram_total'] / 1e9:.1f} GB", "SDXL wants 16 GB of RAM to be loaded." if needs_ram else None
+    )
+
+
+def _models(models: dict[str, str]) -> Iterator[Finding]:
+    for name, where in models.items():
+        match where:
+            case "here":
+                yield Finding("model", f"{name} is on this machine")
+            case "download":
+                yield Finding("model", f"{name} will be downloaded at the first start")
+            case _:
+                remedy = "LIMNER_MODEL and LIMNER_REFINER take demo, a diffusers folder, or a hub ID."
+                yield Finding("model", f"{name} holds no model_index.json", remedy)
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data_dir
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOCK).open("a").close()
+    except OSError as error:
+        yield Finding(
+            "data", f"{folder.absolute()}: {error.strerror}", "Set LIMNER_DATA_DIR to a folder that can be written."
+        )
+        return
+    free = shutil.disk_usage(existing).free
+    make_room = "Make room, or set LIMNER_DATA_DIR to another disk."
+    yield Finding("disk", f"{free / 1e9:.1f} GB free for {folder.absolute()}", make_room if free < DISK_LOW else None)
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    path: Path = settings.data_dir / DATABASE
+    if not path.exists():
+        return [Finding("database", "made at the first start")]
+    wrong = await examine_database(path)
+    remedy = "Stop Limner, restore the data folder from a backup, or move it away to start anew." if wrong else None
+    return [Finding("database", wrong or f"{path.absolute()} is sound", remedy)]
+
+
+def _tokens(settings: Settings) -> Iterator[Finding]:
+    tokens = (
+        ("DISCORD_TOKEN", settings.discord_token, ""),
+        ("SLACK_BOT_TOKEN", settings.slack_bot_token, "xoxb-"),
+        ("SLACK_APP_TOKEN", settings.slack_app_token, "xapp-"),
+        ("HF_TOKEN", settings.hf_token, "hf_"),
+    )
+    for name, token, prefix in tokens:
+        if token is None:
+            yield Finding(name, "not set")
+        elif token.get_secret_value().startswith(prefix) and len(token.get_secret_value().split()) == 1:
+            yield Finding(name, "set")
+        else:
+            begins = f"one word that begins with {prefix}" if prefix else "one word"
+            yield Finding(name, "set, but it does not look right", f"The token is {begins}; copy it again.")
+
+
+def _print(finding: Finding, console: Console) -> None:
+    mark = "[green]ok[/]" if finding.remedy is None else "[red]!![/]"
+    console.print(f"{mark}  {finding.subject:16}{finding.what}", soft_wrap=True, highlight=False)
+    if finding.remedy is not None:
+        console.print(f"    {'':16}-> {finding.remedy}", soft_wrap=True, highlight=False)

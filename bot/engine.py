@@ -1,0 +1,286 @@
+"""The loop that feeds the executor: claims jobs in the scheduler's order, keeps what comes out, tells who waits.
+
+Every outcome is written before it is told.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+
+from bot.errors import ImageFileLost, JobCancelled, JobFailed, ShuttingDown, WorkerDied
+from bot.events import Cancelled, Done, Ending, Event, Failed, Progress, Queued, Started
+from bot.followers import Followers
+from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus
+from bot.ports import Executor, ImageStore, JobStore, Painted, StoredFile, Work
+from bot.scheduler import Scheduler
+
+#: A job that took its worker down this often is set aside as failed.
+ATTEMPTS_MAX = 2
+#: Seconds before a claim that the store refused is tried again.
+CLAIM_PAUSE = 1.0
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Run:
+    """A job that an executor holds."""
+
+    job: Job
+    task: asyncio.Task[None]
+    progress: Progress | None = None
+
+
+class Engine:
+    def __init__(
+        self,
+        *,
+        jobs: JobStore,
+        images: ImageStore,
+        executor: Executor,
+        scheduler: Scheduler,
+        clock: Callable[[], float],
+    ) -> None:
+        self._jobs = jobs
+        self._images = images
+        self._executor = executor
+        self._scheduler = scheduler
+        self._clock = clock
+        self._followers = Followers()
+        self._runs: dict[str, Run] = {}
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._being_accepted = 0
+        self._changes: set[asyncio.Task[Any]] = set()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._scheduler)
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def runs(self) -> list[Run]:
+        return list(self._runs.values())
+
+    async def run(self) -> None:
+        """Until `drain`. Jobs of an earlier life of the program come first."""
+        await self._restore()
+        async with asyncio.TaskGroup() as tasks:
+            executor = tasks.create_task(self._executor.run(self._wake.set), name="executor")
+            await self._feed(tasks)
+            while self._runs:
+                await asyncio.wait([run.task for run in self._runs.values()])
+            executor.cancel()
+
+    async def drain(self, limit: float) -> None:
+        """Claims nothing more, lets what runs finish for `limit` seconds and puts the rest back into the queue."""
+        self._stopping = True
+        self._wake.set()
+        for job_id in self._scheduler.line():
+            self._followers.close(job_id)
+        if running := [run.task for run in self._runs.values()]:
+            _, unfinished = await asyncio.wait(running, timeout=limit)
+            for task in unfinished:
+                task.cancel()
+
+    async def submit(self, job: Job) -> None:
+        """Accepts a job. Raises QueueFull or ShuttingDown, and then nothing was written."""
+        if self._stopping:
+            raise ShuttingDown
+        self._scheduler.check_room(self._being_accepted)
+        self._being_accepted += 1
+        try:
+            await self._to_its_end(self._accept(job))
+        finally:
+            self._being_accepted -= 1
+
+    async def cancel(self, job_id: str) -> bool:
+        """False where the job ended before."""
+        return await self._to_its_end(self._cancel(job_id))
+
+    async def follow(self, job_id: str) -> AsyncGenerator[Event, None]:
+        """From where the job stands now to its ending. Raises ShuttingDown where the program stops before that."""
+        with self._followers.stream(job_id) as stream:
+            job = await self._jobs.get(job_id)
+            if job is None:
+                return
+            last = await self._standing(job)
+            yield last
+            if self._stopping and job_id not in self._runs and not isinstance(last, Ending):
+                raise ShuttingDown
+            while not isinstance(last, Ending):
+                event = await stream.get()
+                if event is None:
+                    raise ShuttingDown
+                if event != last:
+                    last = event
+                    yield last
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """A caller that goes away in the middle must not leave the queue and the store in disagreement."""
+        task = asyncio.create_task(work, name="accept or cancel")
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+        return await asyncio.shield(task)
+
+    async def _accept(self, job: Job) -> None:
+        await self._jobs.add(job)
+        self._scheduler.add(job)
+        log.info("job queued", job=job.id, requester=job.requester)
+        self._wake.set()
+
+    async def _cancel(self, job_id: str) -> bool:
+        if not await self._jobs.cancel(job_id, self._clock()):
+            return False
+        self._scheduler.discard(job_id)
+        self._executor.cancel(job_id)
+        log.info("job cancelled", job=job_id)
+        self._followers.tell(job_id, Cancelled())
+        self._tell_positions()
+        return True
+
+    async def _restore(self) -> None:
+        for job in await self._jobs.unfinished():
+            if job.status is JobStatus.QUEUED:
+                self._scheduler.add(job)
+            else:
+                await self._again_or_fail(job, "The program stopped while it was painted.")
+
+    async def _feed(self, tasks: asyncio.TaskGroup) -> None:
+        while not self._stopping:
+            while not self._stopping and len(self._runs) < self._executor.capacity:
+                job_id = self._scheduler.next()
+                if job_id is None:
+                    break
+                await self._claim(job_id, tasks)
+            self._tell_positions()
+            await self._wake.wait()
+            self._wake.clear()
+
+    async def _claim(self, job_id: str, tasks: asyncio.TaskGroup) -> None:
+        try:
+            job = await self._jobs.claim(job_id, self._clock())
+        except Exception:
+            # The job keeps its place; nothing is lost while the disk is full or the database is locked.
+            log.exception("job could not be claimed; trying again", job=job_id)
+            self._scheduler.give_back(job_id)
+            await asyncio.sleep(CLAIM_PAUSE)
+            self._wake.set()
+            return
+        if job is not None:
+            self._runs[job_id] = Run(job, tasks.create_task(self._run(job), name=f"job {job_id}"))
+
+    async def _run(self, job: Job) -> None:
+        log.info("job started", job=job.id, attempt=job.attempts)
+        self._followers.tell(job.id, Started())
+        try:
+            await self._paint_and_keep(job)
+        except JobCancelled:
+            await self._images.discard(job.image_ids)
+        except JobFailed as error:
+            await self._fail(job, Failure(error.code, error.detail))
+        except WorkerDied as error:
+            await self._again_or_fail(job, str(error))
+        except asyncio.CancelledError:
+            await self._jobs.requeue(job.id, attempt_counts=False)
+            log.info("job put back", job=job.id)
+            self._followers.close(job.id)
+            raise
+        except Exception as error:
+            log.exception("job could not be kept", job=job.id)
+            await self._fail(job, Failure("internal_error", f"The picture could not be kept: {error}"))
+        finally:
+            del self._runs[job.id]
+            self._wake.set()
+
+    async def _paint_and_keep(self, job: Job) -> None:
+        work = await self._work(job)
+        images = []
+        async with aclosing(self._executor.paint(work)) as stream:
+            async for event in stream:
+                if isinstance(event, Progress):
+                    self._runs[job.id].progress = event
+                    self._followers.tell(job.id, event)
+                else:
+                    file = await self._images.save(event.image_id, event.png)
+                    images.append(self._image(job, event, file))
+        if await self._jobs.finish(job.id, images, self._clock()):
+            log.info("job done", job=job.id, images=len(images))
+            self._followers.tell(job.id, Done(tuple(images)))
+        else:
+            await self._images.discard(job.image_ids)
+
+    async def _work(self, job: Job) -> Work:
+        if isinstance(job.request, ImageRequest):
+            return Work(job_id=job.id, image_ids=job.image_ids, request=job.request)
+        parent = await self._images.get(job.request.image_id)
+        if parent is None:
+            raise JobFailed("image_gone", "The image to refine was deleted while the job waited.")
+        try:
+            source = await self._images.read(parent)
+        except ImageFileLost as error:
+            raise JobFailed(error.code, str(error)) from error
+        return Work(
+            job_id=job.id,
+            image_ids=job.image_ids,
+            request=job.request,
+            source=source,
+            source_sha256=parent.sha256,
+        )
+
+    def _image(self, job: Job, painted: Painted, file: StoredFile) -> Image:
+        return Image(
+            id=painted.image_id,
+            job_id=job.id,
+            requester=job.requester,
+            space=job.space,
+            parent_id=painted.recipe.parent_id,
+            file=file.file,
+            sha256=file.sha256,
+            size=file.size,
+            width=painted.recipe.width,
+            height=painted.recipe.height,
+            recipe=painted.recipe,
+            created_at=self._clock(),
+        )
+
+    async def _again_or_fail(self, job: Job, why: str) -> None:
+        if job.attempts >= ATTEMPTS_MAX:
+            detail = f"{why} It was tried {job.attempts} times and is set aside, so that others can be painted."
+            await self._fail(job, Failure(WorkerDied.code, detail))
+        elif await self._jobs.requeue(job.id, attempt_counts=True):
+            log.warning("job queued again", job=job.id, attempts=job.attempts, why=why)
+            self._scheduler.give_back(job.id)
+
+    async def _fail(self, job: Job, failure: Failure) -> None:
+        log.warning("job failed", job=job.id, code=failure.code, detail=failure.detail)
+        await self._images.discard(job.image_ids)
+        if await self._jobs.fail(job.id, failure, self._clock()):
+            self._followers.tell(job.id, Failed(failure))
+
+    async def _standing(self, job: Job) -> Event:
+        match job.status:
+            case JobStatus.QUEUED:
+                return Queued(self._scheduler.position(job.id))
+            case JobStatus.RUNNING:
+                run = self._runs.get(job.id)
+                return (run and run.progress) or Started()
+            case JobStatus.DONE:
+                return Done(tuple(await self._images.of_job(job.id)))
+            case JobStatus.CANCELLED:
+                return Cancelled()
+            case JobStatus.FAILED:
+                assert job.failure is not None
+                return Failed(job.failure)
+
+    def _tell_positions(self) -> None:
+        for position, job_id in enumerate(self._scheduler.line(), start=1):
+            self._followers.tell(job_id, Queued(position))

@@ -1,0 +1,190 @@
+"""Executor: one child process on this machine, replaced whenever it dies."""
+
+import asyncio
+import pickle
+import signal
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from bot.errors import JobCancelled, JobFailed, WorkerDied
+from bot.events import Progress
+from bot.inference.wire import (
+    LENGTH_BYTES,
+    Broke,
+    Cancel,
+    Dropped,
+    Finished,
+    Load,
+    Loaded,
+    LoadFailed,
+    Order,
+    Report,
+    Told,
+    packed,
+)
+from bot.ports import Painted, Work, WorkerState, WorkerStatus
+
+#: Seconds before a worker is started again after its first, second, ... failure in a row.
+PAUSES = (0.0, 1.0, 5.0, 15.0, 60.0)
+#: Seconds that a worker gets to end by itself once its pipe is closed.
+FAREWELL = 5.0
+
+log = structlog.get_logger(__name__)
+
+News = Progress | Painted | Finished | Broke | Dropped | WorkerDied
+
+
+class LocalExecutor:
+    """Implements bot.ports.Executor."""
+
+    def __init__(self, model: str | None, refiner: str | None, environment: Mapping[str, str]) -> None:
+        self._load = Load(model, refiner)
+        self._environment = dict(environment)
+        self._status = WorkerStatus(name="local", state=WorkerState.STARTING)
+        self._process: asyncio.subprocess.Process | None = None
+        self._jobs: dict[str, asyncio.Queue[News]] = {}
+        self._changed: Callable[[], None] = lambda: None
+
+    @property
+    def capacity(self) -> int:
+        return 1 if self._status.state in (WorkerState.READY, WorkerState.BUSY) else 0
+
+    def status(self) -> Sequence[WorkerStatus]:
+        return [self._status]
+
+    async def run(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        failures = 0
+        while True:
+            was_well = await self._one_life()
+            failures = 0 if was_well else failures + 1
+            await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
+            self._set(state=WorkerState.STARTING, restarts=self._status.restarts + 1)
+
+    async def paint(self, work: Work) -> AsyncGenerator[Progress | Painted, None]:
+        news: asyncio.Queue[News] = asyncio.Queue()
+        self._jobs[work.job_id] = news
+        try:
+            self._send(work)
+            self._set(state=WorkerState.BUSY)
+            while True:
+                match await news.get():
+                    case Progress() | Painted() as event:
+                        yield event
+                    case Finished(memory_used):
+                        self._set(memory_used=memory_used)
+                        return
+                    case Broke(code, detail):
+                        raise JobFailed(code, detail)
+                    case Dropped():
+                        raise JobCancelled
+                    case WorkerDied() as error:
+                        raise error
+        except (GeneratorExit, asyncio.CancelledError):
+            self.cancel(work.job_id)
+            raise
+        finally:
+            del self._jobs[work.job_id]
+            if not self._jobs and self._status.state is WorkerState.BUSY:
+                self._set(state=WorkerState.READY)
+
+    def cancel(self, job_id: str) -> None:
+        if job_id in self._jobs and self._process is not None:
+            self._send(Cancel(job_id))
+
+    async def _one_life(self) -> bool:
+        """Of one worker process, from its start to its end. True if it was able to work in between."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot.inference.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=self._environment,
+        )
+        self._process = process
+        self._set(pid=process.pid)
+        log.info("worker started", pid=process.pid)
+        was_well = False
+        try:
+            self._send(self._load)
+            async for report in _reports(process.stdout):
+                was_well = was_well or isinstance(report, Loaded)
+                self._hear(report)
+        finally:
+            self._process = None
+            await _end(process)
+        self._bury(process)
+        return was_well
+
+    def _hear(self, report: Report) -> None:
+        match report:
+            case Told(job_id, news):
+                if job_id in self._jobs:
+                    self._jobs[job_id].put_nowait(news)
+            case Loaded():
+                log.info("worker ready", model=report.model, device=report.device, dtype=report.dtype)
+                self._set(
+                    state=WorkerState.READY,
+                    model=report.model,
+                    refiner=report.refiner,
+                    device=report.device,
+                    dtype=report.dtype,
+                    memory_used=report.memory_used,
+                    memory_total=report.memory_total,
+                    detail=None,
+                )
+            case LoadFailed(detail):
+                log.error("model could not be loaded", detail=detail)
+                self._set(detail=detail)
+
+    def _bury(self, process: asyncio.subprocess.Process) -> None:
+        how = _how_it_ended(process.returncode)
+        log.error("worker ended", pid=process.pid, how=how)
+        loading = self._status.state is WorkerState.STARTING
+        detail = (self._status.detail if loading else None) or f"The worker process {how}."
+        self._set(state=WorkerState.FAILED, pid=None, detail=detail)
+        for news in self._jobs.values():
+            news.put_nowait(WorkerDied(f"The worker process {how}."))
+
+    def _send(self, order: Order) -> None:
+        if self._process is None or self._process.stdin is None or self._process.stdin.is_closing():
+            raise WorkerDied("The worker process is being replaced.")
+        self._process.stdin.write(packed(order))
+
+    def _set(self, **changes: Any) -> None:
+        self._status = replace(self._status, **changes)
+        self._changed()
+
+
+async def _reports(pipe: asyncio.StreamReader | None) -> AsyncIterator[Report]:
+    assert pipe is not None
+    try:
+        while True:
+            length = int.from_bytes(await pipe.readexactly(LENGTH_BYTES), "big")
+            yield pickle.loads(await pipe.readexactly(length))
+    except asyncio.IncompleteReadError:
+        return
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Closing its pipe asks a worker to end; one that does not listen is killed."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), FAREWELL)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _how_it_ended(returncode: int | None) -> str:
+    if returncode is None or returncode >= 0:
+        return f"ended with exit code {returncode}"
+    name = signal.Signals(-returncode).name
+    hint = "; the machine may have run out of memory" if name == "SIGKILL" else ""
+    return f"was ended by {name}{hint}"

@@ -1,0 +1,188 @@
+"""What is asked for and what became of it: requests, jobs with their legal moves, images with their recipes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+#: What a request gets that does not say.
+STEPS = 30
+GUIDANCE = 5.0
+STRENGTH = 0.5
+
+
+class Sampler(StrEnum):
+    EULER = "euler"
+    EULER_ANCESTRAL = "euler_ancestral"
+    DPMPP_2M = "dpmpp_2m"
+    DPMPP_2M_KARRAS = "dpmpp_2m_karras"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """A picture from words."""
+
+    prompt: str
+    #: None gives zero embeddings where the model says so; "" is encoded. Both as in diffusers.
+    negative_prompt: str | None = None
+    #: Pixels, multiples of 8; None means the model's own size.
+    width: int | None = None
+    height: int | None = None
+    num_inference_steps: int = STEPS
+    #: 1 or less turns guidance off.
+    guidance_scale: float = GUIDANCE
+    sampler: Sampler = Sampler.EULER
+    #: 0 to 2**64-1; of the first image, the others count up. None until the job is accepted.
+    seed: int | None = None
+    num_images: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refinement:
+    """A new picture from an image and words."""
+
+    image_id: str
+    prompt: str
+    negative_prompt: str | None = None
+    #: 0 < strength <= 1; the part of the steps that is painted anew.
+    strength: float = STRENGTH
+    num_inference_steps: int = STEPS
+    guidance_scale: float = GUIDANCE
+    sampler: Sampler = Sampler.EULER
+    seed: int | None = None
+    num_images: int = 1
+
+
+def request_from_json(kind: str, text: str) -> ImageRequest | Refinement:
+    fields: dict[str, Any] = json.loads(text)
+    fields["sampler"] = Sampler(fields["sampler"])
+    return ImageRequest(**fields) if kind == "generate" else Refinement(**fields)
+
+
+def request_to_json(request: ImageRequest | Refinement) -> tuple[str, str]:
+    """Kind and fields; the inverse of `request_from_json`."""
+    kind = "generate" if isinstance(request, ImageRequest) else "refine"
+    return kind, json.dumps(asdict(request), ensure_ascii=False)
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        return not LEGAL_MOVES[self]
+
+    def may_become(self, other: "JobStatus") -> bool:
+        return other in LEGAL_MOVES[self]
+
+
+#: running -> queued is a job whose worker or program died, or that a restart interrupted.
+LEGAL_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.CANCELLED}),
+    JobStatus.RUNNING: frozenset({JobStatus.QUEUED, JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED}),
+    JobStatus.DONE: frozenset(),
+    JobStatus.FAILED: frozenset(),
+    JobStatus.CANCELLED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request that was accepted."""
+
+    id: str
+    #: Who asked, with the platform before the colon: `discord:1234`.
+    requester: str
+    #: Where images of this job may be seen: a guild, a workspace, an API key.
+    space: str
+    #: Where to answer; only the adapter that wrote it can read it.
+    origin: str
+    request: ImageRequest | Refinement
+    #: Given out when the job is accepted, so that a second attempt paints the same images.
+    image_ids: tuple[str, ...]
+    #: Seconds since 1970, as all times.
+    created_at: float
+    status: JobStatus = JobStatus.QUEUED
+    #: How often the job was started.
+    attempts: int = 0
+    started_at: float | None = None
+    finished_at: float | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All that is needed to paint an image again with stock diffusers, on the same device and versions."""
+
+    #: `base` paints from words, `refiner` from the parent's pixels and words.
+    stage: str
+    model: str
+    prompt: str
+    negative_prompt: str | None
+    width: int
+    height: int
+    seed: int
+    sampler: Sampler
+    num_inference_steps: int
+    guidance_scale: float
+    #: Only where a parent was refined.
+    strength: float | None = None
+    parent_id: str | None = None
+    parent_sha256: str | None = None
+    device: str = "cpu"
+    dtype: str = "float32"
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        fields: dict[str, Any] = json.loads(text)
+        return cls(**{**fields, "sampler": Sampler(fields["sampler"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A finished picture whose file is whole and on disk."""
+
+    id: str
+    #: None for a picture that somebody brought.
+    job_id: str | None
+    requester: str
+    space: str
+    parent_id: str | None
+    #: Its name inside the image folder.
+    file: str
+    #: Of the file, in hexadecimal.
+    sha256: str
+    #: Bytes.
+    size: int
+    width: int
+    height: int
+    #: None for a picture that somebody brought.
+    recipe: Recipe | None
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """The message on a platform that shows an image."""
+
+    platform: str
+    space: str
+    channel: str
+    message_id: str
+    #: "" outside threads.
+    thread: str = ""

@@ -1,0 +1,89 @@
+"""Paints one picture for the command line: the whole service in this process, on a folder that is thrown away."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from bot import events
+from bot.app import open_service
+from bot.errors import BadRequest, JobFailed, Mistake
+from bot.jobs import Image, ImageRequest, Job, Refinement
+from bot.policy import Asker
+from bot.service import Service
+from bot.settings import Settings
+
+ME = Asker("cli:local", "cli:local")
+
+
+async def generate(settings: Settings, request: ImageRequest, output: Path | None, console: Console) -> Path:
+    """Returns the file that was written."""
+    _check(output)
+    async with _service(settings) as service:
+        return await _paint(service, await service.generate(request, ME), output, console)
+
+
+async def refine(
+    settings: Settings, picture: Path, refinement: Refinement, output: Path | None, console: Console
+) -> Path:
+    """As `generate`; the refinement's image is the picture."""
+    _check(output)
+    try:
+        encoded = picture.read_bytes()
+    except OSError as error:
+        raise BadRequest(Mistake("picture", f"Cannot read {picture}: {error.strerror}.")) from error
+    async with _service(settings) as service:
+        image = await service.bring(encoded, ME)
+        job = await service.refine(replace(refinement, image_id=image.id), ME)
+        return await _paint(service, job, output, console)
+
+
+@asynccontextmanager
+async def _service(settings: Settings) -> AsyncIterator[Service]:
+    with tempfile.TemporaryDirectory(prefix="limner-") as folder:
+        async with open_service(settings.model_copy(update={"data_dir": Path(folder), "drain_seconds": 0})) as service:
+            yield service
+
+
+async def _paint(service: Service, job: Job, output: Path | None, console: Console) -> Path:
+    image = await _wait(service, job, console)
+    path = output or Path(f"limner-{image.recipe.seed if image.recipe else image.id}.png")
+    path.write_bytes(service.file(image).read_bytes())
+    return path
+
+
+async def _wait(service: Service, job: Job, console: Console) -> Image:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        line = bar.add_task("loading the model", total=None)
+        async with aclosing(service.follow(job.id, ME)) as stream:
+            async for event in stream:
+                if (image := _show(event, bar, line)) is not None:
+                    return image
+    raise JobFailed("cancelled", "The job was cancelled.")
+
+
+def _show(event: events.Event, bar: Progress, line: TaskID) -> Image | None:
+    match event:
+        case events.Started():
+            bar.update(line, description="painting")
+        case events.Progress(step=step, steps=steps):
+            bar.update(line, description=f"step {step} of {steps}", completed=step, total=steps)
+        case events.Failed(failure):
+            raise JobFailed(failure.code, failure.detail)
+        case events.Done(images):
+            return images[0]
+    return None
+
+
+def _check(output: Path | None) -> None:
+    """Before minutes are spent on a picture that could not be written."""
+    folder = (output or Path()).absolute().parent if output else Path.cwd()
+    if not folder.is_dir():
+        raise BadRequest(Mistake("output", f"The folder {folder} does not exist."))
+    if output is not None and output.is_dir():
+        raise BadRequest(Mistake("output", f"{output} is a folder; name a file in it."))

@@ -1,0 +1,160 @@
+"""What the core needs from outside, as Protocols: something that paints, and something that remembers."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from bot.events import Progress
+from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus, Message, Recipe, Refinement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One job as a worker gets it. The request's seed is set."""
+
+    job_id: str
+    image_ids: tuple[str, ...]
+    request: ImageRequest | Refinement
+    #: The encoded picture to refine, and the SHA-256 of these bytes.
+    source: bytes | None = None
+    source_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """One finished image of a job; images come in the order of `Work.image_ids`."""
+
+    image_id: str
+    png: bytes
+    recipe: Recipe
+
+
+class WorkerState(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    #: The model could not be loaded, or the worker died; it is tried again after a pause.
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStatus:
+    name: str
+    state: WorkerState
+    pid: int | None = None
+    model: str | None = None
+    refiner: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    #: Bytes on the device; None where it has no memory of its own.
+    memory_used: int | None = None
+    memory_total: int | None = None
+    #: How often it was replaced.
+    restarts: int = 0
+    #: Why it failed last, where it is not well.
+    detail: str | None = None
+
+
+class Executor(Protocol):
+    """Where jobs are painted. All methods are called on the event loop."""
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs it can hold at once just now; 0 while nothing is ready."""
+        ...
+
+    def status(self) -> Sequence[WorkerStatus]: ...
+
+    async def run(self, changed: Callable[[], None]) -> None:
+        """Keeps workers alive until it is cancelled; calls `changed` whenever `capacity` may have changed."""
+        ...
+
+    def paint(self, work: Work) -> AsyncGenerator[Progress | Painted, None]:
+        """Many may be in flight. Raises JobFailed, JobCancelled (after `cancel`) or WorkerDied."""
+        ...
+
+    def cancel(self, job_id: str) -> None:
+        """The job is dropped before its next step, and its `paint` raises JobCancelled. Unknown IDs are ignored."""
+        ...
+
+
+class JobStore(Protocol):
+    """Remembers jobs. Each move is one transaction; a move that is not legal any more returns False or None."""
+
+    async def add(self, job: Job) -> None: ...
+
+    async def get(self, job_id: str) -> Job | None: ...
+
+    async def unfinished(self) -> Sequence[Job]:
+        """Queued and running jobs, the oldest first."""
+        ...
+
+    async def counts(self) -> dict[JobStatus, int]: ...
+
+    async def claim(self, job_id: str, now: float) -> Job | None:
+        """queued -> running, one attempt more."""
+        ...
+
+    async def requeue(self, job_id: str, *, attempt_counts: bool) -> bool:
+        """running -> queued. An interruption that was not the job's doing gives the attempt back."""
+        ...
+
+    async def finish(self, job_id: str, images: Sequence[Image], now: float) -> bool:
+        """running -> done, together with the images' rows."""
+        ...
+
+    async def fail(self, job_id: str, failure: Failure, now: float) -> bool:
+        """running -> failed."""
+        ...
+
+    async def cancel(self, job_id: str, now: float) -> bool:
+        """queued or running -> cancelled."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    #: Its name inside the image folder.
+    file: str
+    #: In hexadecimal.
+    sha256: str
+    #: Bytes.
+    size: int
+
+
+class ImageStore(Protocol):
+    """Remembers images and the messages that show them, and owns the image folder."""
+
+    async def save(self, image_id: str, encoded: bytes) -> StoredFile:
+        """Writes the file whole or not at all. The row comes with `JobStore.finish` or `add`."""
+        ...
+
+    async def discard(self, image_ids: Sequence[str]) -> None:
+        """Removes files that no row names."""
+        ...
+
+    async def add(self, image: Image) -> None: ...
+
+    async def get(self, image_id: str) -> Image | None: ...
+
+    async def of_job(self, job_id: str) -> Sequence[Image]: ...
+
+    async def children(self, image_id: str) -> Sequence[str]: ...
+
+    async def newest(self, space: str, limit: int, before: str | None) -> Sequence[Image]: ...
+
+    def path(self, image: Image) -> Path: ...
+
+    async def read(self, image: Image) -> bytes:
+        """Raises ImageFileLost."""
+        ...
+
+    async def add_message(self, image_id: str, message: Message) -> None: ...
+
+    async def by_message(self, platform: str, channel: str, message_id: str) -> Sequence[str]:
+        """IDs of the images that a message shows, in their order."""
+        ...
+
+    async def newest_in_thread(self, platform: str, channel: str, thread: str) -> str | None: ...

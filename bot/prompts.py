@@ -1,0 +1,88 @@
+"""What a person asked for -> a request within the limits, or every mistake in it told kindly."""
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import replace
+
+from bot.errors import BadRequest, Mistake
+from bot.jobs import ImageRequest, Refinement
+
+PROMPT_LIMIT = 2000
+SIDE_MIN, SIDE_MAX, SIDE_UNIT = 64, 2048, 8
+STEPS_MAX = 150
+GUIDANCE_MAX = 30.0
+IMAGES_MAX = 4
+SEED_MAX = 2**64 - 1
+
+
+def checked_request(request: ImageRequest) -> ImageRequest:
+    """The same request with its prompts tidied. Raises BadRequest with all mistakes at once."""
+    mistakes = [*_mistakes_in_words(request), *_mistakes_in_numbers(request), *_mistakes_in_size(request)]
+    if mistakes:
+        raise BadRequest(*mistakes)
+    return replace(request, prompt=tidy(request.prompt), negative_prompt=_tidy_negative(request.negative_prompt))
+
+
+def checked_refinement(refinement: Refinement) -> Refinement:
+    """As `checked_request`."""
+    mistakes = [*_mistakes_in_words(refinement), *_mistakes_in_numbers(refinement), *_mistakes_in_strength(refinement)]
+    if mistakes:
+        raise BadRequest(*mistakes)
+    negative_prompt = _tidy_negative(refinement.negative_prompt)
+    return replace(refinement, prompt=tidy(refinement.prompt), negative_prompt=negative_prompt)
+
+
+def tidy(prompt: str) -> str:
+    """One line without control characters; the text encoders see no difference between kinds of white space."""
+    printable = "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in prompt)
+    return " ".join(printable.split())
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`1024x768` -> (1024, 768), in pixels. Raises BadRequest; the range is checked with the request."""
+    match = re.fullmatch(r"\s*(\d{1,5})\s*[xX\u00d7*]\s*(\d{1,5})\s*", text)
+    if match is None:
+        raise BadRequest(Mistake("size", f"A size looks like 1024x768 (width x height), not like {text!r}."))
+    return int(match[1]), int(match[2])
+
+
+def _tidy_negative(prompt: str | None) -> str | None:
+    return None if prompt is None else tidy(prompt)
+
+
+def _mistakes_in_words(request: ImageRequest | Refinement) -> Iterator[Mistake]:
+    if not tidy(request.prompt):
+        yield Mistake("prompt", 'The prompt is empty. Say what to paint, e.g. "a cat in a hat".')
+    for name, text in (("prompt", request.prompt), ("negative_prompt", request.negative_prompt or "")):
+        if len(text) > PROMPT_LIMIT:
+            words = f"{name} may have up to {PROMPT_LIMIT} characters; this one has {len(text)}."
+            yield Mistake(name, words)
+
+
+def _mistakes_in_numbers(request: ImageRequest | Refinement) -> Iterator[Mistake]:
+    if not 1 <= request.num_inference_steps <= STEPS_MAX:
+        yield Mistake("num_inference_steps", f"num_inference_steps must be from 1 to {STEPS_MAX}.")
+    if not 0 <= request.guidance_scale <= GUIDANCE_MAX:  # NaN compares false, and so is refused too
+        yield Mistake("guidance_scale", f"guidance_scale must be a number from 0 to {GUIDANCE_MAX:g}.")
+    if request.seed is not None and not 0 <= request.seed <= SEED_MAX:
+        yield Mistake("seed", "seed must be a whole number from 0 to 2**64-1 (18446744073709551615).")
+    if not 1 <= request.num_images <= IMAGES_MAX:
+        yield Mistake("num_images", f"num_images must be from 1 to {IMAGES_MAX}.")
+
+
+def _mistakes_in_size(request: ImageRequest) -> Iterator[Mistake]:
+    for name, side in (("width", request.width), ("height", request.height)):
+        if side is not None and not (SIDE_MIN <= side <= SIDE_MAX and side % SIDE_UNIT == 0):
+            words = f"{name} must be a multiple of {SIDE_UNIT} from {SIDE_MIN} to {SIDE_MAX} pixels; {side} is not."
+            yield Mistake(name, words)
+
+
+def _mistakes_in_strength(refinement: Refinement) -> Iterator[Mistake]:
+    strength = refinement.strength
+    if not 0 < strength <= 1 or math.isnan(strength):
+        yield Mistake("strength", "strength must be a number above 0 and up to 1.")
+    elif refinement.num_inference_steps >= 1 and int(refinement.num_inference_steps * strength) < 1:
+        words = f"{strength:g} x {refinement.num_inference_steps} is less."
+        yield Mistake("strength", f"strength x num_inference_steps must be at least 1; {words}")

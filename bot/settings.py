@@ -1,0 +1,109 @@
+"""One frozen Settings, read once, from the environment, .env and limner.toml (in this order of weight)."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from bot.errors import CannotStart
+
+PREFIX = "LIMNER_"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        toml_file="limner.toml",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+    )
+
+    #: Where the index and the images live.
+    data_dir: Path = Path("data")
+    http_host: str = "127.0.0.1"
+    #: 0 takes any free port.
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    #: Keys for the HTTP API, separated by commas; needed on any address but loopback.
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    #: `demo`, a folder or a hub ID. None: SDXL base 1.0 where a CUDA GPU is seen, else `demo`.
+    model: str | None = None
+    #: As `model`. None: the refiner that belongs to the model.
+    refiner: str | None = None
+    #: `local`: a child process on this machine.
+    executor: str = "local"
+    #: How many jobs may wait.
+    queue_limit: Annotated[int, Field(ge=1)] = 200
+    #: Seconds that running jobs get to finish when the program is told to stop.
+    drain_seconds: Annotated[float, Field(ge=0)] = 60.0
+    hf_token: SecretStr | None = Field(None, validation_alias=AliasChoices("HF_TOKEN", "hf_token"))
+    discord_token: SecretStr | None = Field(None, validation_alias=AliasChoices("DISCORD_TOKEN", "discord_token"))
+    slack_bot_token: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_BOT_TOKEN", "slack_bot_token"))
+    slack_app_token: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_APP_TOKEN", "slack_app_token"))
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split(cls, keys: Any) -> Any:
+        return [key.strip() for key in keys.split(",") if key.strip()] if isinstance(keys, str) else keys
+
+    @field_validator("executor")
+    @classmethod
+    def _known_executor(cls, executor: str) -> str:
+        if executor != "local":
+            raise ValueError("must be 'local'; other executors come with a later version")
+        return executor
+
+    @model_validator(mode="after")
+    def _keys_guard_the_open_door(self) -> "Settings":
+        if not self.api_keys and not is_loopback(self.http_host):
+            raise ValueError(
+                f"LIMNER_HTTP_HOST is {self.http_host}, which others can reach, and LIMNER_API_KEYS is empty. "
+                "Set LIMNER_API_KEYS to one or more secret keys, or LIMNER_HTTP_HOST to 127.0.0.1."
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """Raises CannotStart with every mistake, each with the variable that holds it."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise CannotStart("\n".join(_sentence(mistake) for mistake in error.errors(include_input=False))) from error
+
+
+def _sentence(mistake: Any) -> str:
+    message = str(mistake["msg"]).removeprefix("Value error, ")
+    if not mistake["loc"]:
+        return message
+    name = str(mistake["loc"][0])
+    return f"{name if name.isupper() else PREFIX + name.upper()}: {message}"
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,61 @@
+"""Asks the running server how it is, and shows that on a terminal."""
+
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from bot.errors import CannotStart
+from bot.settings import Settings
+
+TIMEOUT = 10.0
+
+
+async def show(settings: Settings, console: Console) -> None:
+    """Raises CannotStart where no server answers as it should."""
+    _print(await _ask(settings), console)
+
+
+async def _ask(settings: Settings) -> dict[str, Any]:
+    url = f"http://{settings.http_host}:{settings.http_port}"
+    headers = {"Authorization": f"Bearer {settings.api_keys[0].get_secret_value()}"} if settings.api_keys else {}
+    try:
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT, trust_env=False) as client:
+            response = await client.get("/status")
+            response.raise_for_status()
+            body: dict[str, Any] = response.json()
+    except httpx.HTTPStatusError as error:
+        raise CannotStart(f"{url} answered {error.response.status_code}. Is LIMNER_API_KEYS set as there?") from error
+    except (httpx.HTTPError, ValueError) as error:
+        raise CannotStart(f"No Limner answers on {url}. Start it with: limner serve") from error
+    return body
+
+
+def _print(status: dict[str, Any], console: Console) -> None:
+    state = "stopping" if status["stopping"] else "ready" if status["ready"] else "not ready"
+    counts = ", ".join(f"{count} {name}" for name, count in status["jobs"].items())
+    console.print(f"[bold]Limner {status['version']}[/] is {state}. Jobs: {counts}.", highlight=False)
+    workers = Table("Worker", "State", "Model", "Device", "Memory", "Restarts", "Detail", title=None)
+    for worker in status["workers"]:
+        workers.add_row(
+            worker["name"],
+            worker["state"],
+            worker["model"] or "-",
+            f"{worker['device'] or '-'} {worker['dtype'] or ''}",
+            memory(worker["memory_used"], worker["memory_total"]),
+            str(worker["restarts"]),
+            worker["detail"] or "",
+        )
+    console.print(workers)
+    if status["running"]:
+        running = Table("Job", "Requester", "Image", "Step")
+        for job in status["running"]:
+            running.add_row(
+                job["id"], job["requester"], f"{job['image']} of {job['images']}", f"{job['step']} of {job['steps']}"
+            )
+        console.print(running)
+
+
+def memory(used: int | None, total: int | None) -> str:
+    return "-" if used is None or total is None else f"{used / 1e9:.1f} of {total / 1e9:.1f} GB"

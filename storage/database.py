@@ -1,0 +1,111 @@
+"""The SQLite file: how it is opened, and the one write lock."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from storage.migrate import migrate, unknown_migrations
+
+# synchronous=FULL, not NORMAL: with WAL, NORMAL may forget the last commits at a power cut, and a job that was
+# accepted must not be forgotten.
+PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000")
+
+Row = sqlite3.Row
+Values = dict[str, Any]
+T = TypeVar("T")
+
+
+class Database:
+    """One connection writes, one reads: readers never see half a transaction."""
+
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._lock = asyncio.Lock()
+        self._transactions: set[asyncio.Task[Any]] = set()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, *, now: float) -> AsyncIterator["Database"]:
+        """Creates or migrates the file. Raises DatabaseTooNew."""
+        async with _connect(path) as writer:
+            await migrate(writer, now=now)
+            async with _connect(path) as reader:
+                await reader.execute("PRAGMA query_only = ON")
+                database = cls(writer, reader)
+                try:
+                    yield database
+                finally:
+                    await database._settle()
+
+    async def transact(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        """Runs `work` in one transaction; what it raises rolls back.
+
+        All writes pass here, one at a time, as statements of two tasks on one connection would mix in one transaction.
+        A caller that is cancelled meanwhile does not tear the transaction: it goes on to its end in a task of its own.
+        """
+        task = asyncio.create_task(self._transact(work), name="database transaction")
+        self._transactions.add(task)
+        task.add_done_callback(self._transactions.discard)
+        return await asyncio.shield(task)
+
+    async def _transact(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        async with self._lock:
+            await self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                answer = await work(self._writer)
+                await self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    await self._writer.execute("ROLLBACK")
+                raise
+            return answer
+
+    async def write(self, sql: str, values: Values) -> int:
+        """One statement in a transaction of its own; returns how many rows it changed."""
+
+        async def statement(connection: aiosqlite.Connection) -> int:
+            async with connection.execute(sql, values) as cursor:
+                return cursor.rowcount
+
+        return await self.transact(statement)
+
+    async def _settle(self) -> None:
+        if self._transactions:
+            await asyncio.wait(self._transactions)
+
+    async def one(self, sql: str, values: Values) -> Row | None:
+        async with self._reader.execute(sql, values) as cursor:
+            return await cursor.fetchone()
+
+    async def all(self, sql: str, values: Values) -> list[Row]:
+        async with self._reader.execute(sql, values) as cursor:
+            return list(await cursor.fetchall())
+
+
+@asynccontextmanager
+async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        connection.row_factory = sqlite3.Row
+        for pragma in PRAGMAS:
+            await connection.execute(f"PRAGMA {pragma}")
+        yield connection
+
+
+async def examine(path: Path) -> str | None:
+    """What is wrong with a database, or None. Reads only, also while a server works on it."""
+    try:
+        async with aiosqlite.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) as connection:
+            async with connection.execute("PRAGMA quick_check(1)") as rows:
+                found = [str(row[0]) for row in await rows.fetchall()]
+            unknown = await unknown_migrations(connection)
+    except sqlite3.Error as error:
+        return f"{path}: {error}"
+    if found != ["ok"]:
+        return f"{path} is damaged: {found[0]}"
+    return f"{path} was written by a newer Limner ({', '.join(unknown)})" if unknown else None

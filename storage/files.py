@@ -1,0 +1,56 @@
+"""The image folder: files are written whole or not at all, and their names are made from IDs alone."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from bot.ports import StoredFile
+
+
+class ImageFolder:
+    """Blocking; callers leave the event loop first."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for left_over in folder.glob("*/*.tmp"):
+            left_over.unlink()
+
+    def path(self, file: str) -> Path:
+        """`file` as the index names it."""
+        return self._folder / file
+
+    def write(self, image_id: str, encoded: bytes) -> StoredFile:
+        """The name appears only once the bytes are on the disk."""
+        file = _name(image_id)
+        path = self.path(file)
+        path.parent.mkdir(exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        try:
+            with temporary.open("wb") as handle:
+                handle.write(encoded)
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+        return StoredFile(file, hashlib.sha256(encoded).hexdigest(), len(encoded))
+
+    def remove(self, image_id: str) -> None:
+        self.path(_name(image_id)).unlink(missing_ok=True)
+
+
+def _name(image_id: str) -> str:
+    """Two characters make the sub-folder, so that no folder grows without end."""
+    return f"{image_id[:2]}/{image_id}.png"
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename is on the disk only once the folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

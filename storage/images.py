@@ -1,0 +1,133 @@
+"""Images in the index, their files, and the messages that show them."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot.errors import ImageFileLost
+from bot.jobs import Image, Message, Recipe
+from bot.ports import StoredFile
+from storage.database import Database, Row, Values
+from storage.files import ImageFolder
+
+INSERT_IMAGE = """
+INSERT INTO images (id, job_id, requester, space, parent_id, file, sha256, size, width, height, recipe, created_at)
+VALUES (:id, :job_id, :requester, :space, :parent_id, :file, :sha256, :size, :width, :height, :recipe, :created_at)
+"""
+GET = "SELECT * FROM images WHERE id = :id"
+OF_JOB = "SELECT * FROM images WHERE job_id = :job_id ORDER BY number"
+CHILDREN = "SELECT id FROM images WHERE parent_id = :id ORDER BY number"
+NEWEST = "SELECT * FROM images WHERE space = :space ORDER BY number DESC LIMIT :limit"
+NEWEST_BEFORE = """
+SELECT * FROM images
+WHERE space = :space AND number < (SELECT number FROM images WHERE id = :before)
+ORDER BY number DESC LIMIT :limit
+"""
+ADD_MESSAGE = """
+INSERT INTO messages (platform, space, channel, message_id, thread, image_id)
+VALUES (:platform, :space, :channel, :message_id, :thread, :image_id)
+ON CONFLICT DO NOTHING
+"""
+BY_MESSAGE = """
+SELECT image_id FROM messages
+WHERE platform = :platform AND channel = :channel AND message_id = :message_id ORDER BY number
+"""
+NEWEST_IN_THREAD = """
+SELECT image_id FROM messages
+WHERE platform = :platform AND channel = :channel AND thread = :thread ORDER BY number DESC LIMIT 1
+"""
+
+
+def image_values(image: Image) -> Values:
+    return {
+        "id": image.id,
+        "job_id": image.job_id,
+        "requester": image.requester,
+        "space": image.space,
+        "parent_id": image.parent_id,
+        "file": image.file,
+        "sha256": image.sha256,
+        "size": image.size,
+        "width": image.width,
+        "height": image.height,
+        "recipe": image.recipe and image.recipe.to_json(),
+        "created_at": image.created_at,
+    }
+
+
+class Images:
+    """Implements bot.ports.ImageStore."""
+
+    def __init__(self, database: Database, folder: ImageFolder) -> None:
+        self._database = database
+        self._folder = folder
+
+    async def save(self, image_id: str, encoded: bytes) -> StoredFile:
+        return await asyncio.to_thread(self._folder.write, image_id, encoded)
+
+    async def discard(self, image_ids: Sequence[str]) -> None:
+        for image_id in image_ids:
+            await asyncio.to_thread(self._folder.remove, image_id)
+
+    async def add(self, image: Image) -> None:
+        await self._database.write(INSERT_IMAGE, image_values(image))
+
+    async def get(self, image_id: str) -> Image | None:
+        row = await self._database.one(GET, {"id": image_id})
+        return None if row is None else _image(row)
+
+    async def of_job(self, job_id: str) -> Sequence[Image]:
+        return [_image(row) for row in await self._database.all(OF_JOB, {"job_id": job_id})]
+
+    async def children(self, image_id: str) -> Sequence[str]:
+        return [row["id"] for row in await self._database.all(CHILDREN, {"id": image_id})]
+
+    async def newest(self, space: str, limit: int, before: str | None) -> Sequence[Image]:
+        values = {"space": space, "limit": limit, "before": before}
+        rows = await self._database.all(NEWEST_BEFORE if before else NEWEST, values)
+        return [_image(row) for row in rows]
+
+    def path(self, image: Image) -> Path:
+        return self._folder.path(image.file)
+
+    async def read(self, image: Image) -> bytes:
+        try:
+            return await asyncio.to_thread(self.path(image).read_bytes)
+        except FileNotFoundError as error:
+            raise ImageFileLost(image.id) from error
+
+    async def add_message(self, image_id: str, message: Message) -> None:
+        values = {
+            "platform": message.platform,
+            "space": message.space,
+            "channel": message.channel,
+            "message_id": message.message_id,
+            "thread": message.thread,
+            "image_id": image_id,
+        }
+        await self._database.write(ADD_MESSAGE, values)
+
+    async def by_message(self, platform: str, channel: str, message_id: str) -> Sequence[str]:
+        values = {"platform": platform, "channel": channel, "message_id": message_id}
+        return [row["image_id"] for row in await self._database.all(BY_MESSAGE, values)]
+
+    async def newest_in_thread(self, platform: str, channel: str, thread: str) -> str | None:
+        row = await self._database.one(NEWEST_IN_THREAD, {"platform": platform, "channel": channel, "thread": thread})
+        return None if row is None else str(row["image_id"])
+
+
+def _image(row: Row) -> Image:
+    return Image(
+        id=row["id"],
+        job_id=row["job_id"],
+        requester=row["requester"],
+        space=row["space"],
+        parent_id=row["parent_id"],
+        file=row["file"],
+        sha256=row["sha256"],
+        size=row["size"],
+        width=row["width"],
+        height=row["height"],
+        recipe=None if row["recipe"] is None else Recipe.from_json(row["recipe"]),
+        created_at=row["created_at"],
+    )

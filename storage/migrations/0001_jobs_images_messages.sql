@@ -1,0 +1,56 @@
+CREATE TABLE jobs (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    requester TEXT NOT NULL,
+    space TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('generate', 'refine')),
+    request TEXT NOT NULL CHECK (json_valid(request)),
+    image_ids TEXT NOT NULL CHECK (json_valid(image_ids)),
+    status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+    attempts INTEGER NOT NULL CHECK (attempts >= 0),
+    created_at REAL NOT NULL,
+    started_at REAL,
+    finished_at REAL,
+    failure_code TEXT,
+    failure_detail TEXT,
+    CHECK ((status IN ('queued', 'running')) = (finished_at IS NULL)),
+    CHECK ((status = 'failed') = (failure_code IS NOT NULL))
+) STRICT;
+
+CREATE INDEX jobs_unfinished ON jobs (number) WHERE status IN ('queued', 'running');
+CREATE INDEX jobs_by_status ON jobs (status);
+
+CREATE TABLE images (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    job_id TEXT REFERENCES jobs (id),
+    requester TEXT NOT NULL,
+    space TEXT NOT NULL,
+    parent_id TEXT REFERENCES images (id),
+    file TEXT NOT NULL UNIQUE,
+    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+    size INTEGER NOT NULL CHECK (size > 0),
+    width INTEGER NOT NULL CHECK (width > 0),
+    height INTEGER NOT NULL CHECK (height > 0),
+    recipe TEXT CHECK (recipe IS NULL OR json_valid(recipe)),
+    created_at REAL NOT NULL
+) STRICT;
+
+CREATE INDEX images_by_space ON images (space, number);
+CREATE INDEX images_by_parent ON images (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX images_by_job ON images (job_id) WHERE job_id IS NOT NULL;
+
+CREATE TABLE messages (
+    number INTEGER PRIMARY KEY,
+    platform TEXT NOT NULL,
+    space TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    thread TEXT NOT NULL,
+    image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    UNIQUE (platform, channel, message_id, image_id)
+) STRICT;
+
+CREATE INDEX messages_by_thread ON messages (platform, channel, thread, number);
+CREATE INDEX messages_by_image ON messages (image_id);
