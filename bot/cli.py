@@ -1,6 +1,7 @@
 """The command line: limner serve | generate | refine | status | doctor. Also `python -m bot`."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -147,6 +148,8 @@ def doctor() -> None:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
+    # Whoever says SIGTERM gets what Ctrl-C gets: workers ended, temporary folders gone. `serve` drains instead.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return asyncio.run(work)
     except* LimnerError as group:

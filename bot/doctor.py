@@ -6,6 +6,7 @@ import json
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 import bot
-from bot.app import DATABASE, LOCK, worker_environment
+from bot.app import DATABASE, worker_environment
 from bot.errors import CannotStart
 from bot.settings import Settings, read_settings
 from bot.status_view import memory
@@ -109,8 +110,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     folder = settings.data_dir
     existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / LOCK).open("a").close()
+        tempfile.TemporaryFile(dir=existing).close()
     except OSError as error:
         yield Finding(
             "data", f"{folder.absolute()}: {error.strerror}", "Set LIMNER_DATA_DIR to a folder that can be written."

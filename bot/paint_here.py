@@ -1,5 +1,6 @@
 """Paints one picture for the command line: the whole service in this process, on a folder that is thrown away."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -11,13 +12,17 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from bot import events
 from bot.app import open_service
-from bot.errors import BadRequest, JobFailed, Mistake
+from bot.errors import BadRequest, CannotStart, JobFailed, Mistake
 from bot.jobs import Image, ImageRequest, Job, Refinement
 from bot.policy import Asker
+from bot.ports import WorkerState
 from bot.service import Service
 from bot.settings import Settings
 
 ME = Asker("cli:local", "cli:local")
+
+#: Seconds between two looks at the worker.
+WATCH_INTERVAL = 0.2
 
 
 async def generate(settings: Settings, request: ImageRequest, output: Path | None, console: Console) -> Path:
@@ -50,10 +55,22 @@ async def _service(settings: Settings) -> AsyncIterator[Service]:
 
 
 async def _paint(service: Service, job: Job, output: Path | None, console: Console) -> Path:
-    image = await _wait(service, job, console)
+    async with asyncio.TaskGroup() as tasks:
+        watch = tasks.create_task(_watch(service), name="watch")
+        image = await _wait(service, job, console)
+        watch.cancel()
     path = output or Path(f"limner-{image.recipe.seed if image.recipe else image.id}.png")
     path.write_bytes(service.file(image).read_bytes())
     return path
+
+
+async def _watch(service: Service) -> None:
+    """A server's jobs wait until the model is mended; who sits at a terminal is told. Raises CannotStart."""
+    while True:
+        for worker in (await service.status()).workers:
+            if worker.state is WorkerState.FAILED and worker.model is None:
+                raise CannotStart(f"The model could not be loaded. {worker.detail}")
+        await asyncio.sleep(WATCH_INTERVAL)
 
 
 async def _wait(service: Service, job: Job, console: Console) -> Image:

@@ -30,6 +30,8 @@ from bot.ports import Painted, Work, WorkerState, WorkerStatus
 
 #: Seconds before a worker is started again after its first, second, ... failure in a row.
 PAUSES = (0.0, 1.0, 5.0, 15.0, 60.0)
+#: Unless the operator says otherwise: no advice for programmers on the terminal, no reports to the model hub.
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error", "HF_HUB_DISABLE_TELEMETRY": "1"}
 #: Seconds that a worker gets to end by itself once its pipe is closed.
 FAREWELL = 5.0
 
@@ -43,7 +45,7 @@ class LocalExecutor:
 
     def __init__(self, model: str | None, refiner: str | None, environment: Mapping[str, str]) -> None:
         self._load = Load(model, refiner)
-        self._environment = dict(environment)
+        self._environment = {**QUIET, **environment}
         self._status = WorkerStatus(name="local", state=WorkerState.STARTING)
         self._process: asyncio.subprocess.Process | None = None
         self._jobs: dict[str, asyncio.Queue[News]] = {}

@@ -12,6 +12,8 @@ from diffusers import (
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
 )
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
 from bot.errors import JobFailed
 from bot.jobs import Sampler
@@ -31,6 +33,10 @@ SAMPLERS: dict[Sampler, tuple[type[Any], dict[str, Any]]] = {
     Sampler.DPMPP_2M: (DPMSolverMultistepScheduler, {}),
     Sampler.DPMPP_2M_KARRAS: (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
 }
+
+# Their bars tell of parts that load in a second; the bar of a download, which is the hub's, stays.
+diffusers_logging.disable_progress_bar()
+transformers_logging.disable_progress_bar()
 
 
 class Device:
@@ -130,11 +136,20 @@ def chosen(model: str | None, refiner: str | None, device: Device) -> tuple[str,
 
 
 def source_of(name: str, part: str) -> str:
-    return str(DEMO_FOLDER / part) if name == DEMO else name
+    """A folder or a hub ID."""
+    return str(DEMO_FOLDER / part) if name == DEMO else str(Path(name).expanduser())
+
+
+def is_broken_folder(source: str) -> bool:
+    """A path, and not a hub ID, that leads to no model."""
+    is_path = Path(source).exists() or source.startswith((".", "/"))
+    return is_path and not (Path(source) / "model_index.json").is_file()
 
 
 def _from_pretrained(pipeline: type[Any], source: str, device: Device) -> Any:
     """The fp16 files where there are some: half the download, and the same numbers once they are bf16."""
+    if is_broken_folder(source):
+        raise FileNotFoundError(f"The folder {source} holds no model_index.json.")
 
     def load(**variant: str) -> Any:
         how = {"dtype": device.dtype, "use_safetensors": True, "add_watermarker": False}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from huggingface_hub import try_to_load_from_cache
 
-from bot.inference.pipelines import Device, chosen, source_of
+from bot.inference.pipelines import Device, chosen, is_broken_folder, source_of
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "safetensors")
 
@@ -33,10 +33,10 @@ def main() -> None:
 
 def where_is(source: str) -> str:
     """`here`, `download` (a hub ID that is not cached yet) or `broken` (a folder without a model in it)."""
-    if (Path(source) / "model_index.json").is_file():
-        return "here"
-    if Path(source).exists() or source.startswith((".", "/", "~")):
+    if is_broken_folder(source):
         return "broken"
+    if Path(source).exists():
+        return "here"
     return "here" if isinstance(try_to_load_from_cache(source, "model_index.json"), str) else "download"
 
 

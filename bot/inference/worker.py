@@ -6,7 +6,7 @@ import queue
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from bot.errors import JobCancelled, JobFailed
 from bot.inference.wire import (
@@ -91,7 +91,7 @@ def serve(line: Line, load: Load) -> None:
         loaded = Pipelines.load(load.model, load.refiner)
     except Exception as error:
         line.report(LoadFailed(explained(error)))
-        sys.exit(EXIT_CANNOT_LOAD)
+        _exit(EXIT_CANNOT_LOAD)
     device = loaded.device
     line.report(Loaded(loaded.model, loaded.refiner, device.name, device.dtype_name, *device.memory()))
     while True:
@@ -101,7 +101,13 @@ def serve(line: Line, load: Load) -> None:
         line.cancelled.discard(work.job_id)
         line.report(Told(work.job_id, news))
         if not device.is_usable():
-            sys.exit(EXIT_DEVICE_LOST)
+            _exit(EXIT_DEVICE_LOST)
+
+
+def _exit(code: int) -> NoReturn:
+    """Past the interpreter's farewell, which would trip over the thread that reads from the parent."""
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _attempt(line: Line, loaded: "Pipelines", work: Work) -> Finished | Broke | Dropped:
