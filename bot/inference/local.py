@@ -1,11 +1,13 @@
 """Executor: one child process on this machine, replaced whenever it dies."""
 
 import asyncio
+import itertools
 import pickle
 import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -22,6 +24,7 @@ from bot.inference.wire import (
     Loaded,
     LoadFailed,
     Order,
+    Paint,
     Report,
     Told,
     packed,
@@ -40,6 +43,14 @@ log = structlog.get_logger(__name__)
 News = Progress | Painted | Finished | Broke | Dropped | WorkerDied
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A job that the worker holds."""
+
+    job_id: str
+    news: asyncio.Queue[News]
+
+
 class LocalExecutor:
     """Implements bot.ports.Executor."""
 
@@ -48,7 +59,8 @@ class LocalExecutor:
         self._environment = {**QUIET, **environment}
         self._status = WorkerStatus(name="local", state=WorkerState.STARTING)
         self._process: asyncio.subprocess.Process | None = None
-        self._jobs: dict[str, asyncio.Queue[News]] = {}
+        self._runs: dict[int, Run] = {}
+        self._numbers = itertools.count(1)
         self._changed: Callable[[], None] = lambda: None
 
     @property
@@ -68,13 +80,13 @@ class LocalExecutor:
             self._set(state=WorkerState.STARTING, restarts=self._status.restarts + 1)
 
     async def paint(self, work: Work) -> AsyncGenerator[Progress | Painted, None]:
-        news: asyncio.Queue[News] = asyncio.Queue()
-        self._jobs[work.job_id] = news
+        number = next(self._numbers)
+        run = self._runs[number] = Run(work.job_id, asyncio.Queue())
         try:
-            self._send(work)
+            self._send(Paint(number, work))
             self._set(state=WorkerState.BUSY)
             while True:
-                match await news.get():
+                match await run.news.get():
                     case Progress() | Painted() as event:
                         yield event
                     case Finished(memory_used):
@@ -87,16 +99,22 @@ class LocalExecutor:
                     case WorkerDied() as error:
                         raise error
         except (GeneratorExit, asyncio.CancelledError):
-            self.cancel(work.job_id)
+            self._drop(number)
             raise
         finally:
-            del self._jobs[work.job_id]
-            if not self._jobs and self._status.state is WorkerState.BUSY:
+            del self._runs[number]
+            if not self._runs and self._status.state is WorkerState.BUSY:
                 self._set(state=WorkerState.READY)
 
     def cancel(self, job_id: str) -> None:
-        if job_id in self._jobs and self._process is not None:
-            self._send(Cancel(job_id))
+        for number, run in self._runs.items():
+            if run.job_id == job_id:
+                self._drop(number)
+
+    def _drop(self, number: int) -> None:
+        # A worker that is gone has dropped all it held.
+        with suppress(WorkerDied):
+            self._send(Cancel(number))
 
     async def _one_life(self) -> bool:
         """Of one worker process, from its start to its end. True if it was able to work in between."""
@@ -125,9 +143,9 @@ class LocalExecutor:
 
     def _hear(self, report: Report) -> None:
         match report:
-            case Told(job_id, news):
-                if job_id in self._jobs:
-                    self._jobs[job_id].put_nowait(news)
+            case Told(number, news):
+                if number in self._runs:
+                    self._runs[number].news.put_nowait(news)
             case Loaded():
                 log.info("worker ready", model=report.model, device=report.device, dtype=report.dtype)
                 self._set(
@@ -150,8 +168,8 @@ class LocalExecutor:
         loading = self._status.state is WorkerState.STARTING
         detail = (self._status.detail if loading else None) or f"The worker process {how}."
         self._set(state=WorkerState.FAILED, pid=None, detail=detail)
-        for news in self._jobs.values():
-            news.put_nowait(WorkerDied(f"The worker process {how}."))
+        for run in self._runs.values():
+            run.news.put_nowait(WorkerDied(f"The worker process {how}."))
 
     def _send(self, order: Order) -> None:
         if self._process is None or self._process.stdin is None or self._process.stdin.is_closing():

@@ -81,6 +81,9 @@ class Pipelines:
         self.refiner = refiner
         self._base = base
         self._refiner: StableDiffusionXLImg2ImgPipeline | None = None
+        #: The models' own noise schedules, from which every sampler is made afresh.
+        self._base_schedule = dict(base.scheduler.config)
+        self._refiner_schedule: dict[str, Any] = {}
 
     @classmethod
     def load(cls, model: str | None, refiner: str | None) -> "Pipelines":
@@ -96,15 +99,16 @@ class Pipelines:
 
     def from_words(self, sampler: Sampler) -> StableDiffusionXLPipeline:
         self._make_room_for(self._base)
-        self._base.scheduler = _scheduler(self._base, sampler)
+        self._base.scheduler = _scheduler(self._base_schedule, sampler)
         return self._base
 
     def from_picture(self, sampler: Sampler) -> StableDiffusionXLImg2ImgPipeline:
         """Raises JobFailed where the refiner cannot be loaded; the next call tries again."""
         if self._refiner is None:
             self._refiner = self._load_refiner()
+            self._refiner_schedule = dict(self._refiner.scheduler.config)
         self._make_room_for(self._refiner)
-        self._refiner.scheduler = _scheduler(self._refiner, sampler)
+        self._refiner.scheduler = _scheduler(self._refiner_schedule, sampler)
         return self._refiner
 
     def _load_refiner(self) -> StableDiffusionXLImg2ImgPipeline:
@@ -137,7 +141,9 @@ def chosen(model: str | None, refiner: str | None, device: Device) -> tuple[str,
 
 def source_of(name: str, part: str) -> str:
     """A folder or a hub ID."""
-    return str(DEMO_FOLDER / part) if name == DEMO else str(Path(name).expanduser())
+    if name == DEMO:
+        return str(DEMO_FOLDER / part)
+    return str(Path(name).expanduser()) if name.startswith("~") else name
 
 
 def is_broken_folder(source: str) -> bool:
@@ -163,9 +169,9 @@ def _from_pretrained(pipeline: type[Any], source: str, device: Device) -> Any:
         return load()  # Where there is nothing at all, this says so.
 
 
-def _scheduler(pipeline: Any, sampler: Sampler) -> Any:
+def _scheduler(schedule: dict[str, Any], sampler: Sampler) -> Any:
     kind, options = SAMPLERS[sampler]
-    return kind.from_config(pipeline.scheduler.config, **options)
+    return kind.from_config(schedule, **options)
 
 
 def _same_weights(ours: torch.nn.Module, theirs: torch.nn.Module) -> bool:

@@ -22,8 +22,15 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Paint:
+    #: Which run of a job this is: a job may come again while its last run is still being dropped.
+    number: int
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
-    job_id: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +50,9 @@ class LoadFailed:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Something about one job."""
+    """Something about one run."""
 
-    job_id: str
+    number: int
     news: "Progress | Painted | Finished | Broke | Dropped"
 
 
@@ -65,7 +72,7 @@ class Dropped:
     """Cancelled, and no further step is taken."""
 
 
-Order = Load | Work | Cancel
+Order = Load | Paint | Cancel
 Report = Loaded | LoadFailed | Told
 
 

@@ -19,6 +19,7 @@ from bot.inference.wire import (
     Loaded,
     LoadFailed,
     Order,
+    Paint,
     Report,
     Told,
     packed,
@@ -40,15 +41,15 @@ class Line:
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         self._incoming = incoming
         self._outgoing = outgoing
-        self.work: queue.SimpleQueue[Load | Work] = queue.SimpleQueue()
-        #: Jobs to be dropped; asked between any two steps.
-        self.cancelled: set[str] = set()
+        self.work: queue.SimpleQueue[Load | Paint] = queue.SimpleQueue()
+        #: Runs to be dropped; asked between any two steps.
+        self.cancelled: set[int] = set()
 
     def listen(self) -> None:
         """In a thread of its own, so that the parent is heard in the middle of a step. No parent, no worker."""
         while order := self._read():
             if isinstance(order, Cancel):
-                self.cancelled.add(order.job_id)
+                self.cancelled.add(order.number)
             else:
                 self.work.put(order)
         os._exit(0)
@@ -95,11 +96,11 @@ def serve(line: Line, load: Load) -> None:
     device = loaded.device
     line.report(Loaded(loaded.model, loaded.refiner, device.name, device.dtype_name, *device.memory()))
     while True:
-        work = line.work.get()
-        assert isinstance(work, Work)
-        news = _attempt(line, loaded, work)
-        line.cancelled.discard(work.job_id)
-        line.report(Told(work.job_id, news))
+        order = line.work.get()
+        assert isinstance(order, Paint)
+        news = _attempt(line, loaded, order.number, order.work)
+        line.cancelled.discard(order.number)
+        line.report(Told(order.number, news))
         if not device.is_usable():
             _exit(EXIT_DEVICE_LOST)
 
@@ -110,7 +111,7 @@ def _exit(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _attempt(line: Line, loaded: "Pipelines", work: Work) -> Finished | Broke | Dropped:
+def _attempt(line: Line, loaded: "Pipelines", number: int, work: Work) -> Finished | Broke | Dropped:
     """Whatever one job runs into is that job's alone."""
     from bot.inference.paint import paint
 
@@ -118,8 +119,8 @@ def _attempt(line: Line, loaded: "Pipelines", work: Work) -> Finished | Broke | 
         paint(
             loaded,
             work,
-            tell=lambda news: line.report(Told(work.job_id, news)),
-            cancelled=lambda: work.job_id in line.cancelled,
+            tell=lambda news: line.report(Told(number, news)),
+            cancelled=lambda: number in line.cancelled,
         )
     except JobCancelled:
         return Dropped()

@@ -1,0 +1,169 @@
+"""What the engine relies on, of every executor: the one that paints and the one that tests use in its place."""
+
+import asyncio
+import io
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from PIL import Image
+
+from bot.errors import JobCancelled
+from bot.events import Progress
+from bot.inference.local import LocalExecutor
+from bot.inference.pipelines import DEMO
+from bot.jobs import ImageRequest, Refinement
+from bot.ports import Executor, Painted, Work, WorkerState
+from tests.fakes.executor import FakeExecutor
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+STEPS = 3
+CAT = ImageRequest(prompt="a cat", width=64, height=96, num_inference_steps=STEPS, seed=7)
+
+EXECUTORS: dict[str, Callable[[], Executor]] = {
+    "fake": FakeExecutor,
+    "local": lambda: LocalExecutor(DEMO, DEMO, dict(os.environ)),
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=EXECUTORS)
+async def executor(request: pytest.FixtureRequest) -> AsyncIterator[Executor]:
+    executor = EXECUTORS[request.param]()
+    task = asyncio.create_task(executor.run(lambda: None))
+    await until(lambda: executor.capacity > 0)
+    yield executor
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(40):
+        while not is_so():
+            await asyncio.sleep(0)
+
+
+def work(job_id: str = "job", request: ImageRequest | Refinement = CAT, **more: Any) -> Work:
+    image_ids = tuple(f"{job_id}-{number}" for number in range(request.num_images))
+    return Work(job_id=job_id, image_ids=image_ids, request=request, **more)
+
+
+async def events(executor: Executor, of: Work) -> list[Progress | Painted]:
+    async with aclosing(executor.paint(of)) as stream:
+        return [event async for event in stream]
+
+
+async def images(executor: Executor, of: Work) -> list[Painted]:
+    return [event for event in await events(executor, of) if isinstance(event, Painted)]
+
+
+async def test_a_job_brings_its_progress_and_then_its_image(executor: Executor) -> None:
+    *progress, image = await events(executor, work())
+
+    assert progress == [Progress(1, 1, step, STEPS) for step in range(1, STEPS + 1)]
+    assert isinstance(image, Painted)
+    assert image.image_id == "job-0"
+    assert Image.open(io.BytesIO(image.png)).size == (64, 96)
+    assert (image.recipe.prompt, image.recipe.seed, image.recipe.width) == ("a cat", 7, 64)
+
+
+async def test_images_come_in_the_order_of_their_ids_with_seeds_that_count_up(executor: Executor) -> None:
+    painted = await images(executor, work(request=replace(CAT, num_images=3)))
+
+    assert [image.image_id for image in painted] == ["job-0", "job-1", "job-2"]
+    assert [image.recipe.seed for image in painted] == [7, 8, 9]
+
+
+async def test_a_refinement_has_the_size_of_its_source_and_names_it(executor: Executor) -> None:
+    (parent,) = await images(executor, work())
+    refinement = Refinement(image_id="parent", prompt="snow", num_inference_steps=4, seed=1)
+
+    (image,) = await images(executor, work("refine", refinement, source=parent.png, source_sha256="ab" * 32))
+
+    assert Image.open(io.BytesIO(image.png)).size == (64, 96)
+    assert (image.recipe.parent_id, image.recipe.parent_sha256) == ("parent", "ab" * 32)
+    assert image.recipe.strength == refinement.strength
+
+
+async def test_the_same_work_brings_the_same_bytes(executor: Executor) -> None:
+    assert await images(executor, work()) == await images(executor, work())
+
+
+async def test_many_may_be_in_flight(executor: Executor) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        painting = [tasks.create_task(images(executor, work(f"job-{number}"))) for number in range(5)]
+
+    assert [task.result()[0].image_id for task in painting] == [f"job-{number}-0" for number in range(5)]
+
+
+async def test_a_cancelled_job_is_dropped_and_the_next_is_painted(executor: Executor) -> None:
+    long = work(request=replace(CAT, num_inference_steps=150))
+    async with aclosing(executor.paint(long)) as stream:
+        heard = [await anext(stream)]
+        executor.cancel("job")
+        with pytest.raises(JobCancelled):
+            heard += [event async for event in stream]
+
+    assert len(heard) < 150
+    assert len(await images(executor, work("next"))) == 1
+
+
+async def test_a_job_is_cancelled_before_it_takes_its_first_step(executor: Executor) -> None:
+    long = asyncio.create_task(images(executor, work("long", replace(CAT, num_inference_steps=150))))
+    waiting = asyncio.create_task(images(executor, work("waiting")))
+    await asyncio.sleep(0)
+
+    executor.cancel("waiting")
+    executor.cancel("long")
+
+    assert [type(error) for error in await asyncio.gather(long, waiting, return_exceptions=True)] == [JobCancelled] * 2
+
+
+async def test_cancelling_what_nobody_knows_changes_nothing(executor: Executor) -> None:
+    executor.cancel("unknown")
+    await images(executor, work())
+    executor.cancel("job")
+
+    assert len(await images(executor, work())) == 1
+
+
+async def test_a_job_that_nobody_waits_for_any_more_is_dropped(executor: Executor) -> None:
+    async with aclosing(executor.paint(work(request=replace(CAT, num_inference_steps=150)))) as stream:
+        await anext(stream)
+
+    async with asyncio.timeout(10):
+        assert len(await images(executor, work("next"))) == 1
+
+
+async def test_a_task_that_is_cancelled_drops_its_job(executor: Executor) -> None:
+    task = asyncio.create_task(images(executor, work(request=replace(CAT, num_inference_steps=150))))
+    await until(lambda: executor.status()[0].state is WorkerState.BUSY)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    async with asyncio.timeout(10):
+        assert len(await images(executor, work("next"))) == 1
+
+
+async def test_its_workers_say_how_they_are(executor: Executor) -> None:
+    await until(lambda: [worker.state for worker in executor.status()] == [WorkerState.READY])
+
+    async with aclosing(executor.paint(work())) as stream:
+        await anext(stream)
+        assert [worker.state for worker in executor.status()] == [WorkerState.BUSY]
+
+
+@pytest.mark.parametrize("make", EXECUTORS.values(), ids=EXECUTORS)
+async def test_it_has_no_room_before_it_runs(make: Callable[[], Executor]) -> None:
+    executor = make()
+
+    if isinstance(executor, FakeExecutor):
+        executor = FakeExecutor(ready=False)
+    assert executor.capacity == 0
+    assert [worker.state for worker in executor.status()] == [WorkerState.STARTING]
