@@ -65,6 +65,7 @@ async def open_service(
                 clock=clock,
                 chance=chance or random.SystemRandom(),
             )
+            await engine.restore()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.run(), name="engine")
                 yield service

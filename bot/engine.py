@@ -4,7 +4,7 @@ Every outcome is written before it is told.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,15 +13,15 @@ import structlog
 
 from bot.errors import ImageFileLost, JobCancelled, JobFailed, ShuttingDown, WorkerDied
 from bot.events import Cancelled, Done, Ending, Event, Failed, Progress, Queued, Started
-from bot.followers import Followers
+from bot.followers import Followers, newest
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus
 from bot.ports import Executor, ImageStore, JobStore, Painted, StoredFile, Work
 from bot.scheduler import Scheduler
 
 #: A job that took its worker down this often is set aside as failed.
 ATTEMPTS_MAX = 2
-#: Seconds before a claim that the store refused is tried again.
-CLAIM_PAUSE = 1.0
+#: Seconds before a move that the store refused is tried again.
+STORE_PAUSE = 1.0
 
 T = TypeVar("T")
 
@@ -35,6 +35,7 @@ class Run:
     job: Job
     task: asyncio.Task[None]
     progress: Progress | None = None
+    cancelled: bool = False
 
 
 class Engine:
@@ -70,15 +71,25 @@ class Engine:
     def runs(self) -> list[Run]:
         return list(self._runs.values())
 
+    async def restore(self) -> None:
+        """Takes up the jobs of an earlier life of the program. Comes before everything else."""
+        for job in await self._jobs.unfinished():
+            if job.status is JobStatus.QUEUED:
+                self._scheduler.add(job)
+            else:
+                await self._again_or_fail(job, "The program stopped while it was painted.")
+
     async def run(self) -> None:
-        """Until `drain`. Jobs of an earlier life of the program come first."""
-        await self._restore()
+        """Until `drain`."""
         async with asyncio.TaskGroup() as tasks:
             executor = tasks.create_task(self._executor.run(self._wake.set), name="executor")
             await self._feed(tasks)
             while self._runs:
                 await asyncio.wait([run.task for run in self._runs.values()])
             executor.cancel()
+        if self._changes:
+            await asyncio.wait(self._changes)
+        self._followers.close_all()
 
     async def drain(self, limit: float) -> None:
         """Claims nothing more, lets what runs finish for `limit` seconds and puts the rest back into the queue."""
@@ -102,9 +113,9 @@ class Engine:
         finally:
             self._being_accepted -= 1
 
-    async def cancel(self, job_id: str) -> bool:
+    async def cancel(self, job: Job) -> bool:
         """False where the job ended before."""
-        return await self._to_its_end(self._cancel(job_id))
+        return await self._to_its_end(self._cancel(job))
 
     async def follow(self, job_id: str) -> AsyncGenerator[Event, None]:
         """From where the job stands now to its ending. Raises ShuttingDown where the program stops before that."""
@@ -112,7 +123,7 @@ class Engine:
             job = await self._jobs.get(job_id)
             if job is None:
                 return
-            last = await self._standing(job)
+            last = newest(stream) or await self._standing(job)
             yield last
             if self._stopping and job_id not in self._runs and not isinstance(last, Ending):
                 raise ShuttingDown
@@ -125,8 +136,8 @@ class Engine:
                     yield last
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
-        """A caller that goes away in the middle must not leave the queue and the store in disagreement."""
-        task = asyncio.create_task(work, name="accept or cancel")
+        """Whoever goes away in the middle must not leave queue, index and image folder in disagreement."""
+        task = asyncio.create_task(work, name="change")
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
         return await asyncio.shield(task)
@@ -137,22 +148,19 @@ class Engine:
         log.info("job queued", job=job.id, requester=job.requester)
         self._wake.set()
 
-    async def _cancel(self, job_id: str) -> bool:
-        if not await self._jobs.cancel(job_id, self._clock()):
+    async def _cancel(self, job: Job) -> bool:
+        if not await self._jobs.cancel(job.id, self._clock()):
             return False
-        self._scheduler.discard(job_id)
-        self._executor.cancel(job_id)
-        log.info("job cancelled", job=job_id)
-        self._followers.tell(job_id, Cancelled())
+        self._scheduler.discard(job.id)
+        if run := self._runs.get(job.id):
+            run.cancelled = True
+        self._executor.cancel(job.id)
+        log.info("job cancelled", job=job.id)
+        self._followers.tell(job.id, Cancelled())
         self._tell_positions()
+        # Also of a job that waits: an attempt that was interrupted may have left some.
+        await self._images.discard(job.image_ids)
         return True
-
-    async def _restore(self) -> None:
-        for job in await self._jobs.unfinished():
-            if job.status is JobStatus.QUEUED:
-                self._scheduler.add(job)
-            else:
-                await self._again_or_fail(job, "The program stopped while it was painted.")
 
     async def _feed(self, tasks: asyncio.TaskGroup) -> None:
         while not self._stopping:
@@ -172,10 +180,12 @@ class Engine:
             # The job keeps its place; nothing is lost while the disk is full or the database is locked.
             log.exception("job could not be claimed; trying again", job=job_id)
             self._scheduler.give_back(job_id)
-            await asyncio.sleep(CLAIM_PAUSE)
+            await asyncio.sleep(STORE_PAUSE)
             self._wake.set()
             return
-        if job is not None:
+        if job is not None and self._stopping:
+            await self._jobs.requeue(job_id, attempt_counts=False)
+        elif job is not None:
             self._runs[job_id] = Run(job, tasks.create_task(self._run(job), name=f"job {job_id}"))
 
     async def _run(self, job: Job) -> None:
@@ -184,7 +194,7 @@ class Engine:
         try:
             await self._paint_and_keep(job)
         except JobCancelled:
-            await self._images.discard(job.image_ids)
+            await self._to_its_end(self._images.discard(job.image_ids))
         except JobFailed as error:
             await self._fail(job, Failure(error.code, error.detail))
         except WorkerDied as error:
@@ -203,6 +213,8 @@ class Engine:
 
     async def _paint_and_keep(self, job: Job) -> None:
         work = await self._work(job)
+        if self._runs[job.id].cancelled:
+            raise JobCancelled
         images = []
         async with aclosing(self._executor.paint(work)) as stream:
             async for event in stream:
@@ -212,6 +224,9 @@ class Engine:
                 else:
                     file = await self._images.save(event.image_id, event.png)
                     images.append(self._image(job, event, file))
+        await self._to_its_end(self._keep(job, images))
+
+    async def _keep(self, job: Job, images: Sequence[Image]) -> None:
         if await self._jobs.finish(job.id, images, self._clock()):
             log.info("job done", job=job.id, images=len(images))
             self._followers.tell(job.id, Done(tuple(images)))
@@ -256,15 +271,29 @@ class Engine:
         if job.attempts >= ATTEMPTS_MAX:
             detail = f"{why} It was tried {job.attempts} times and is set aside, so that others can be painted."
             await self._fail(job, Failure(WorkerDied.code, detail))
-        elif await self._jobs.requeue(job.id, attempt_counts=True):
+        elif await self._written(lambda: self._jobs.requeue(job.id, attempt_counts=True)):
             log.warning("job queued again", job=job.id, attempts=job.attempts, why=why)
             self._scheduler.give_back(job.id)
 
     async def _fail(self, job: Job, failure: Failure) -> None:
         log.warning("job failed", job=job.id, code=failure.code, detail=failure.detail)
+        await self._to_its_end(self._set_aside(job, failure))
+
+    async def _set_aside(self, job: Job, failure: Failure) -> None:
         await self._images.discard(job.image_ids)
-        if await self._jobs.fail(job.id, failure, self._clock()):
+        if await self._written(lambda: self._jobs.fail(job.id, failure, self._clock())):
             self._followers.tell(job.id, Failed(failure))
+
+    async def _written(self, move: Callable[[], Awaitable[bool]]) -> bool:
+        """A move that the store refuses is tried again until the program stops; its next start then finds the job."""
+        while True:
+            try:
+                return await move()
+            except Exception:
+                if self._stopping:
+                    raise
+                log.exception("outcome could not be written; trying again")
+                await asyncio.sleep(STORE_PAUSE)
 
     async def _standing(self, job: Job) -> Event:
         match job.status:

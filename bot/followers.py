@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bot.events import Event
+from bot.events import Ending, Event
 
 #: None says that the program stops before the job's ending is known.
 Stream = asyncio.Queue[Event | None]
@@ -37,6 +37,18 @@ class Followers:
         for stream in self._streams.get(job_id, ()):
             stream.put_nowait(None)
 
+    def close_all(self) -> None:
+        for job_id in self._streams:
+            self.close(job_id)
+
     def __len__(self) -> int:
         """Jobs that somebody follows."""
         return len(self._streams)
+
+
+def newest(stream: Stream) -> Event | None:
+    """Takes out all that was told so far and returns the last of it; what is told after an ending is void."""
+    told: Event | None = None
+    while not stream.empty() and not isinstance(told, Ending):
+        told = stream.get_nowait() or told
+    return told

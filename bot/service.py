@@ -4,6 +4,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -75,7 +76,7 @@ class Service:
         job = await self.job(job_id, asker)
         if not may_cancel(asker, job):
             raise NotFound("job")
-        if not await self._engine.cancel(job.id):
+        if not await self._engine.cancel(job):
             raise AlreadyOver((await self.job(job_id, asker)).status)
         return await self.job(job_id, asker)
 
@@ -89,8 +90,9 @@ class Service:
     async def follow(self, job_id: str, asker: Asker) -> AsyncGenerator[Event, None]:
         """From where the job stands now to its ending. Raises NotFound or ShuttingDown. Closing it cancels nothing."""
         job = await self.job(job_id, asker)
-        async for event in self._engine.follow(job.id):
-            yield event
+        async with aclosing(self._engine.follow(job.id)) as stream:
+            async for event in stream:
+                yield event
 
     async def image(self, image_id: str, asker: Asker) -> Image:
         """Raises NotFound."""
