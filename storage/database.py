@@ -80,12 +80,12 @@ class Database:
             await asyncio.wait(self._transactions)
 
     async def one(self, sql: str, values: Values) -> Row | None:
-        async with self._reader.execute(sql, values) as cursor:
-            return await cursor.fetchone()
+        return next(iter(await self.all(sql, values)), None)
 
     async def all(self, sql: str, values: Values) -> list[Row]:
-        async with self._reader.execute(sql, values) as cursor:
-            return list(await cursor.fetchall())
+        # In one go: a statement that is left half read keeps its view of the database for all others on its
+        # connection, and they would not see what was written since.
+        return list(await self._reader.execute_fetchall(sql, values))
 
 
 @asynccontextmanager

@@ -138,6 +138,26 @@ async def test_a_caller_that_goes_away_while_its_job_is_accepted_leaves_a_job_th
     assert len(executor.works) == 2
 
 
+async def test_a_job_is_found_as_soon_as_it_is_accepted_however_much_is_read_meanwhile(limner: OpenLimner) -> None:
+    async with limner(FakeExecutor(slots=4), queue_limit=300) as service:
+        over = asyncio.Event()
+
+        async def read_on() -> None:
+            while not over.is_set():
+                await service.status()
+
+        async def ask_and_look() -> None:
+            for _ in range(5):
+                await service.job((await ask(service)).id, ANN)
+
+        readers = [asyncio.create_task(read_on()) for _ in range(3)]
+        looked = await asyncio.gather(*(ask_and_look() for _ in range(20)), return_exceptions=True)
+        over.set()
+        await asyncio.wait(readers)
+
+    assert set(looked) == {None}
+
+
 async def test_only_who_asked_may_cancel(limner: OpenLimner) -> None:
     async with limner(FakeExecutor(ready=False)) as service:
         job = await ask(service, ANN)
