@@ -17,6 +17,8 @@ class Sampler(StrEnum):
     EULER_ANCESTRAL = "euler_ancestral"
     DPMPP_2M = "dpmpp_2m"
     DPMPP_2M_KARRAS = "dpmpp_2m_karras"
+    #: For models and LoRAs that were distilled for it: 4 to 8 steps, 50 at most.
+    LCM = "lcm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

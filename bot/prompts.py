@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from bot.errors import BadRequest, Mistake
-from bot.jobs import ImageRequest, Refinement
+from bot.jobs import ImageRequest, Refinement, Sampler
 
 PROMPT_LIMIT = 2000
 SIDE_MIN, SIDE_MAX, SIDE_UNIT = 64, 2048, 8
 STEPS_MAX = 150
+#: Of its distillation, which knows no timesteps in between.
+LCM_STEPS_MAX = 50
 GUIDANCE_MAX = 30.0
 IMAGES_MAX = 4
 SEED_MAX = 2**64 - 1
@@ -64,6 +66,9 @@ def _mistakes_in_words(request: ImageRequest | Refinement) -> Iterator[Mistake]:
 def _mistakes_in_numbers(request: ImageRequest | Refinement) -> Iterator[Mistake]:
     if not 1 <= request.num_inference_steps <= STEPS_MAX:
         yield Mistake("num_inference_steps", f"num_inference_steps must be from 1 to {STEPS_MAX}.")
+    elif request.sampler is Sampler.LCM and request.num_inference_steps > LCM_STEPS_MAX:
+        words = f"with the sampler lcm num_inference_steps must be from 1 to {LCM_STEPS_MAX}; 4 to 8 are usual."
+        yield Mistake("num_inference_steps", words)
     if not 0 <= request.guidance_scale <= GUIDANCE_MAX:  # NaN compares false, and so is refused too
         yield Mistake("guidance_scale", f"guidance_scale must be a number from 0 to {GUIDANCE_MAX:g}.")
     if request.seed is not None and not 0 <= request.seed <= SEED_MAX:

@@ -5,17 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import (
-    DPMSolverMultistepScheduler,
-    EulerAncestralDiscreteScheduler,
-    EulerDiscreteScheduler,
-    StableDiffusionXLImg2ImgPipeline,
-    StableDiffusionXLPipeline,
-)
+from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from bot.errors import JobFailed
+from bot.inference.samplers import SCHEDULERS
 from bot.jobs import Sampler
 
 DEMO = "demo"
@@ -26,13 +21,6 @@ SDXL_REFINER = "stabilityai/stable-diffusion-xl-refiner-1.0"
 #: Bytes of device memory from which base (6.9 GB in bf16) and refiner (4.5 GB more) stay on the device together;
 #: below, the two UNets take turns there.
 BOTH_RESIDENT = 15 * 10**9
-
-SAMPLERS: dict[Sampler, tuple[type[Any], dict[str, Any]]] = {
-    Sampler.EULER: (EulerDiscreteScheduler, {}),
-    Sampler.EULER_ANCESTRAL: (EulerAncestralDiscreteScheduler, {}),
-    Sampler.DPMPP_2M: (DPMSolverMultistepScheduler, {}),
-    Sampler.DPMPP_2M_KARRAS: (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
-}
 
 # Their bars tell of parts that load in a second; the bar of a download, which is the hub's, stays.
 diffusers_logging.disable_progress_bar()
@@ -170,7 +158,7 @@ def _from_pretrained(pipeline: type[Any], source: str, device: Device) -> Any:
 
 
 def _scheduler(schedule: dict[str, Any], sampler: Sampler) -> Any:
-    kind, options = SAMPLERS[sampler]
+    kind, options = SCHEDULERS[sampler]
     return kind.from_config(schedule, **options)
 
 

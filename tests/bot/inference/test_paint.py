@@ -10,6 +10,7 @@ from diffusers import (
     DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
+    LCMScheduler,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
 )
@@ -31,6 +32,7 @@ SCHEDULERS = {
     Sampler.EULER_ANCESTRAL: (EulerAncestralDiscreteScheduler, {}),
     Sampler.DPMPP_2M: (DPMSolverMultistepScheduler, {}),
     Sampler.DPMPP_2M_KARRAS: (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
+    Sampler.LCM: (LCMScheduler, {}),
 }
 
 
