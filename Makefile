@@ -7,7 +7,7 @@ PIP = .venv/bin/pip install --quiet --disable-pip-version-check $(if $(TORCH_IND
 
 # The demo model, unless the environment, .env or limner.toml names another.
 run: .venv/run
-	@grep -Eqsi '^ *(limner_)?model *=' .env limner.toml || export LIMNER_MODEL="$${LIMNER_MODEL:-demo}"; exec .venv/bin/limner serve
+	@grep -Eqsi '^ *(export +)?(limner_)?model *=' .env limner.toml || export LIMNER_MODEL="$${LIMNER_MODEL:-demo}"; exec .venv/bin/limner serve
 
 test: .venv/test .venv-dstack/installed
 	.venv/bin/ruff format --check

@@ -10,7 +10,7 @@ LimnerError
 ├── JobFailed               this job failed; the others go on
 ├── JobCancelled            the executor dropped this job because it was told to
 ├── WorkerDied              the worker that held this job is gone and is being replaced
-├── ImageFileLost           the index names a file that is missing on disk
+├── ImageFileLost           the index names a file that is missing or damaged
 └── CannotStart             the program cannot start as it is set up
     ├── DatabaseTooNew      the database was written by a newer Limner
     └── DataFolderInUse     another Limner works on this data folder
@@ -111,12 +111,12 @@ class WorkerDied(LimnerError):
 
 
 class ImageFileLost(LimnerError):
-    """An image stands in the index, but its file is missing on disk. Restore the image folder from a backup."""
+    """An image stands in the index, but its file is missing or damaged. Restore the image folder from a backup."""
 
     code = "image_file_lost"
 
     def __init__(self, image_id: str) -> None:
-        super().__init__(f"The file of image {image_id} is missing on the server's disk.")
+        super().__init__(f"The file of image {image_id} is missing or damaged on the server's disk.")
         self.image_id = image_id
 
 

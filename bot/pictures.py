@@ -4,13 +4,14 @@ Blocking: callers leave the event loop.
 """
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from bot.errors import BadRequest, Mistake
-from bot.prompts import SIDE_MIN, SIDE_UNIT
+from bot.prompts import SIDE_MAX, SIDE_MIN, SIDE_UNIT
 
 BYTES_MAX = 25 * 2**20
 #: Decoded size; what is larger is refused before it is decoded.
@@ -44,10 +45,12 @@ def prepare(encoded: bytes) -> Picture:
         raise _mistake(f"The picture has too many pixels: up to {PIXELS_MAX // 10**6} megapixels are taken.") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise _mistake("The picture is damaged or cut off and cannot be read.") from error
-    size = painted_size(*picture.size)
-    if picture.format == "PNG" and picture.mode == "RGB" and picture.size == size:
+    upright = _upright(picture)
+    size = painted_size(*upright.size)
+    plain = picture.format == "PNG" and picture.mode == "RGB" and "transparency" not in picture.info
+    if plain and upright is picture and picture.size == size:
         return Picture(encoded, *size)
-    return _redrawn(picture, size)
+    return _redrawn(upright, size)
 
 
 def painted_size(width: int, height: int) -> tuple[int, int]:
@@ -57,13 +60,21 @@ def painted_size(width: int, height: int) -> tuple[int, int]:
 
 
 def _side(length: float) -> int:
-    return max(SIDE_MIN, int(length) // SIDE_UNIT * SIDE_UNIT)
+    return min(SIDE_MAX, max(SIDE_MIN, int(length) // SIDE_UNIT * SIDE_UNIT))
 
 
-def _redrawn(picture: Image.Image, size: tuple[int, int]) -> Picture:
-    upright = ImageOps.exif_transpose(picture)
-    if upright.size != picture.size:
-        size = painted_size(*upright.size)
+def _upright(picture: Image.Image) -> Image.Image:
+    """The same object where nothing says that it was taken sideways, or the notes on that cannot be read."""
+    try:
+        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+    except (SyntaxError, ValueError, struct.error):
+        return picture
+    return ImageOps.exif_transpose(picture) if turned else picture
+
+
+def _redrawn(upright: Image.Image, size: tuple[int, int]) -> Picture:
+    if upright.mode.startswith("I;16"):
+        upright = upright.point(lambda tone: tone / 257, "L")
     opaque = Image.new("RGB", upright.size, "white")
     rgba = upright.convert("RGBA")
     opaque.paste(rgba, mask=rgba)

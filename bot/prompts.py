@@ -88,6 +88,6 @@ def _mistakes_in_strength(refinement: Refinement) -> Iterator[Mistake]:
     strength = refinement.strength
     if not 0 < strength <= 1 or math.isnan(strength):
         yield Mistake("strength", "strength must be a number above 0 and up to 1.")
-    elif refinement.num_inference_steps >= 1 and int(refinement.num_inference_steps * strength) < 1:
+    elif 1 <= refinement.num_inference_steps <= STEPS_MAX and int(refinement.num_inference_steps * strength) < 1:
         words = f"{strength:g} x {refinement.num_inference_steps} is less."
         yield Mistake("strength", f"strength x num_inference_steps must be at least 1; {words}")

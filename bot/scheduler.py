@@ -68,6 +68,7 @@ class Scheduler:
         place = self._places.pop(job_id, None)
         if place is not None:
             self._line.remove(place)
+            self._forget_if_empty()
 
     def next(self) -> str | None:
         """Takes the job whose turn it is out of the line."""
@@ -76,10 +77,13 @@ class Scheduler:
         place = self._line.pop(0)
         del self._places[place.job_id]
         self._now = max(self._now, place.start)
+        self._forget_if_empty()
+        return place.job_id
+
+    def _forget_if_empty(self) -> None:
         if not self._line:
             self._share_ends.clear()
             self._now = 0.0
-        return place.job_id
 
     def position(self, job_id: str) -> int:
         """1 is next; a job that is just being claimed is next too."""

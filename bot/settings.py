@@ -1,5 +1,6 @@
 """One frozen Settings, read once, from the environment, .env and limner.toml (in this order of weight)."""
 
+import tomllib
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from pydantic_settings import (
 from bot.errors import CannotStart
 
 PREFIX = "LIMNER_"
+TOML = "limner.toml"
 
 
 class Settings(BaseSettings):
@@ -23,8 +25,9 @@ class Settings(BaseSettings):
         env_prefix=PREFIX,
         env_file=".env",
         env_ignore_empty=True,
-        toml_file="limner.toml",
+        toml_file=TOML,
         frozen=True,
+        hide_input_in_errors=True,
         extra="ignore",
         populate_by_name=True,
     )
@@ -56,6 +59,11 @@ class Settings(BaseSettings):
     def _split(cls, keys: Any) -> Any:
         return [key.strip() for key in keys.split(",") if key.strip()] if isinstance(keys, str) else keys
 
+    @field_validator("data_dir")
+    @classmethod
+    def _expand_home(cls, data_dir: Path) -> Path:
+        return data_dir.expanduser()
+
     @field_validator("executor")
     @classmethod
     def _known_executor(cls, executor: str) -> str:
@@ -86,10 +94,27 @@ class Settings(BaseSettings):
 
 def read_settings(**overrides: Any) -> Settings:
     """Raises CannotStart with every mistake, each with the variable that holds it."""
+    _check_toml()
     try:
         return Settings(**overrides)
     except ValidationError as error:
         raise CannotStart("\n".join(_sentence(mistake) for mistake in error.errors(include_input=False))) from error
+    except UnicodeDecodeError as error:
+        raise CannotStart(f".env cannot be read: it is not UTF-8 ({error.reason} at byte {error.start}).") from error
+
+
+def _check_toml() -> None:
+    """A name that is misspelt there would be ignored without a word. Raises CannotStart."""
+    try:
+        written = tomllib.loads(Path(TOML).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise CannotStart(f"{TOML} cannot be read: {error}") from error
+    tokens = {name.upper() for name in Settings.model_fields if name.endswith("_token")}
+    if unknown := sorted(written.keys() - Settings.model_fields.keys() - tokens):
+        names = ", ".join(sorted(Settings.model_fields))
+        raise CannotStart(f"{TOML}: there is no setting {', '.join(unknown)}. There are {names}.")
 
 
 def _sentence(mistake: Any) -> str:

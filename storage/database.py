@@ -3,12 +3,13 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
 
+from bot.errors import CannotStart
 from storage.migrate import migrate, unknown_migrations
 
 # synchronous=FULL, not NORMAL: with WAL, NORMAL may forget the last commits at a power cut, and a job that was
@@ -32,7 +33,8 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, *, now: float) -> AsyncIterator["Database"]:
-        """Creates or migrates the file. Raises DatabaseTooNew."""
+        """Creates or migrates the file. Raises CannotStart, DatabaseTooNew where a newer Limner wrote it."""
+        await asyncio.to_thread(_check, path)
         async with _connect(path) as writer:
             await migrate(writer, now=now)
             async with _connect(path) as reader:
@@ -86,6 +88,17 @@ class Database:
         # In one go: a statement that is left half read keeps its view of the database for all others on its
         # connection, and they would not see what was written since.
         return list(await self._reader.execute_fetchall(sql, values))
+
+
+def _check(path: Path) -> None:
+    """Not left to aiosqlite: the thread of a connection that could not be made may outlive the loop, and complains."""
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise CannotStart(
+            f"The database {path} cannot be opened: {error}. Restore it from a backup, or set LIMNER_DATA_DIR."
+        ) from error
 
 
 @asynccontextmanager

@@ -17,14 +17,19 @@ class ImageFolder:
             left_over.unlink()
 
     def path(self, file: str) -> Path:
-        """`file` as the index names it."""
-        return self._folder / file
+        """`file` as the index names it. Raises ValueError for a name that leads out of the folder."""
+        path = self._folder / file
+        if ".." in path.parts or not path.is_relative_to(self._folder):
+            raise ValueError(f"{file!r} lies outside the image folder")
+        return path
 
     def write(self, image_id: str, encoded: bytes) -> StoredFile:
         """The name appears only once the bytes are on the disk."""
         file = _name(image_id)
         path = self.path(file)
-        path.parent.mkdir(exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(exist_ok=True)
+            _sync_folder(self._folder)
         temporary = path.with_suffix(".tmp")
         try:
             with temporary.open("wb") as handle:

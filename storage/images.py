@@ -1,6 +1,7 @@
 """Images in the index, their files, and the messages that show them."""
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,8 +93,8 @@ class Images:
 
     async def read(self, image: Image) -> bytes:
         try:
-            return await asyncio.to_thread(self.path(image).read_bytes)
-        except FileNotFoundError as error:
+            return await asyncio.to_thread(_read, self.path(image), image.sha256)
+        except (FileNotFoundError, ValueError) as error:
             raise ImageFileLost(image.id) from error
 
     async def add_message(self, image_id: str, message: Message) -> None:
@@ -131,3 +132,10 @@ def _image(row: Row) -> Image:
         recipe=None if row["recipe"] is None else Recipe.from_json(row["recipe"]),
         created_at=row["created_at"],
     )
+
+
+def _read(path: Path, sha256: str) -> bytes:
+    encoded = path.read_bytes()
+    if hashlib.sha256(encoded).hexdigest() != sha256:
+        raise ValueError(f"{path} was changed")
+    return encoded

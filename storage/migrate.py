@@ -53,7 +53,9 @@ async def _apply(connection: aiosqlite.Connection, sql: Iterable[str], name: str
         record = {"name": name, "now": now}
         await connection.execute("INSERT INTO migrations (name, applied_at) VALUES (:name, :now)", record)
     except BaseException:
-        await connection.execute("ROLLBACK")
+        # SQLite may have done it by itself, e.g. on a full disk.
+        if connection.in_transaction:
+            await connection.execute("ROLLBACK")
         raise
     await connection.execute("COMMIT")
 

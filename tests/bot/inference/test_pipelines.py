@@ -39,6 +39,7 @@ def test_the_demo_checkpoint_is_an_sdxl_in_small() -> None:
     assert not refiner["force_zeros_for_empty_prompt"]
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_cpu_paints_in_float32() -> None:
     device = Device()
 

@@ -1,0 +1,252 @@
+"""Images in the index: their families, the newest of a space, and the messages that show them."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.jobs import Image, ImageRequest, Job, Message, Recipe, Sampler
+from storage.database import Database
+from storage.files import ImageFolder
+from storage.images import Images
+from storage.jobs import Jobs
+
+STUDIO, ELSEWHERE = "test:studio", "test:elsewhere"
+
+RECIPE = Recipe(
+    stage="refiner",
+    model="an owner/a model",
+    prompt="a \U0001f408\u200d\u2b1b 'in' a \"hat\"\u2028",
+    negative_prompt="",
+    width=64,
+    height=128,
+    seed=2**64 - 1,
+    sampler=Sampler.DPMPP_2M,
+    num_inference_steps=30,
+    guidance_scale=1 / 3,
+    strength=0.3,
+    parent_id="parent",
+    parent_sha256="a" * 64,
+    device="cuda",
+    dtype="float16",
+    versions={"torch": "2.13.0", "diffusers": "0.42.1"},
+)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database.open(tmp_path / "limner.sqlite", now=0) as database:
+        yield database
+
+
+@pytest.fixture
+def images(database: Database, tmp_path: Path) -> Images:
+    return Images(database, ImageFolder(tmp_path / "images"))
+
+
+def image(
+    image_id: str,
+    *,
+    space: str = STUDIO,
+    parent_id: str | None = None,
+    job_id: str | None = None,
+    recipe: Recipe | None = None,
+    created_at: float = 10,
+) -> Image:
+    return Image(
+        id=image_id,
+        job_id=job_id,
+        requester="test:ann",
+        space=space,
+        parent_id=parent_id,
+        file=f"{image_id}.png",
+        sha256="0" * 64,
+        size=1,
+        width=64,
+        height=128,
+        recipe=recipe,
+        created_at=created_at,
+    )
+
+
+def message(message_id: str = "1", *, channel: str = "painting", thread: str = "") -> Message:
+    return Message(platform="test", space=STUDIO, channel=channel, message_id=message_id, thread=thread)
+
+
+async def add(images: Images, *image_ids: str, space: str = STUDIO) -> None:
+    for image_id in image_ids:
+        await images.add(image(image_id, space=space))
+
+
+async def accept(database: Database, job_id: str) -> None:
+    request = ImageRequest(prompt="a cat", seed=7)
+    job = Job(
+        id=job_id, requester="test:ann", space=STUDIO, origin="", request=request, image_ids=(job_id,), created_at=0
+    )
+    await Jobs(database).add(job)
+
+
+@pytest.mark.parametrize("recipe", [None, RECIPE, replace(RECIPE, stage="base", strength=None, versions={})])
+async def test_an_image_comes_back_with_every_field(database: Database, images: Images, recipe: Recipe | None) -> None:
+    await accept(database, "job")
+    await add(images, "parent")
+    added = image("child", job_id="job", parent_id="parent", recipe=recipe, created_at=1e9 / 7)
+
+    await images.add(added)
+
+    assert await images.get("child") == added
+
+
+@pytest.mark.parametrize("wrong", [image("cat", job_id="nobody"), image("cat", parent_id="nobody")])
+async def test_an_image_of_an_unknown_job_or_parent_is_refused(images: Images, wrong: Image) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        await images.add(wrong)
+
+    assert await images.get("cat") is None
+
+
+@pytest.mark.parametrize("second", [replace(image("cat"), file="dog.png"), replace(image("dog"), file="cat.png")])
+async def test_an_id_and_a_file_belong_to_one_image(images: Images, second: Image) -> None:
+    await add(images, "cat")
+
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        await images.add(second)
+
+
+async def test_an_id_that_nobody_knows_finds_nothing(images: Images) -> None:
+    await add(images, "cat")
+
+    assert await images.get("CAT") is None
+    assert await images.of_job("cat") == []
+    assert await images.children("cat") == []
+    assert await images.newest("cat", 10, None) == []
+    assert await images.newest(STUDIO, 10, "dog") == []
+    assert await images.by_message("test", "painting", "cat") == []
+    assert await images.newest_in_thread("test", "painting", "cat") is None
+
+
+async def test_the_images_of_a_job_come_in_the_order_in_which_they_were_painted(
+    database: Database, images: Images
+) -> None:
+    for job_id in ("ours", "theirs"):
+        await accept(database, job_id)
+    painted = [image(image_id, job_id="ours") for image_id in "dbca"]
+    for one in painted:
+        await images.add(one)
+        await images.add(image(f"other {one.id}", job_id="theirs"))
+
+    assert await images.of_job("ours") == painted
+
+
+async def test_an_image_knows_its_children_but_not_its_grandchildren(images: Images) -> None:
+    await add(images, "parent", "stranger")
+    for child in ("z", "a", "m"):
+        await images.add(image(child, parent_id="parent"))
+    await images.add(image("grandchild", parent_id="a"))
+
+    assert await images.children("parent") == ["z", "a", "m"]
+    assert await images.children("a") == ["grandchild"]
+    assert await images.children("stranger") == []
+
+
+async def test_the_newest_images_of_a_space_come_page_by_page_also_where_times_are_equal(images: Images) -> None:
+    for number in range(10):
+        await add(images, f"ours {number}")
+        await add(images, f"theirs {number}", space=ELSEWHERE)
+
+    pages, before = [], None
+    while page := await images.newest(STUDIO, 4, before):
+        pages.append([found.id for found in page])
+        before = page[-1].id
+
+    assert pages == [
+        ["ours 9", "ours 8", "ours 7", "ours 6"],
+        ["ours 5", "ours 4", "ours 3", "ours 2"],
+        ["ours 1", "ours 0"],
+    ]
+
+
+async def test_a_page_is_not_shifted_by_images_that_come_meanwhile(images: Images) -> None:
+    await add(images, "1", "2", "3", "4")
+    first = await images.newest(STUDIO, 2, None)
+    await add(images, "5", "6")
+
+    second = await images.newest(STUDIO, 2, first[-1].id)
+
+    assert [found.id for found in [*first, *second]] == ["4", "3", "2", "1"]
+
+
+async def test_the_newest_is_what_came_last_whatever_the_clock_said(images: Images) -> None:
+    for number, created_at in enumerate([30, 10, 20]):
+        await images.add(image(str(number), created_at=created_at))
+
+    assert [found.id for found in await images.newest(STUDIO, 10, None)] == ["2", "1", "0"]
+
+
+async def test_a_message_shows_its_images_in_their_order(images: Images) -> None:
+    await add(images, "c", "a", "b")
+    for image_id in ("b", "c", "a"):
+        await images.add_message(image_id, message())
+
+    assert await images.by_message("test", "painting", "1") == ["b", "c", "a"]
+
+
+async def test_the_same_message_a_second_time_changes_nothing(images: Images) -> None:
+    await add(images, "first", "second")
+    for image_id in ("first", "second", "first"):
+        await images.add_message(image_id, message(thread="7"))
+
+    assert await images.by_message("test", "painting", "1") == ["first", "second"]
+    assert await images.newest_in_thread("test", "painting", "7") == "second"
+
+
+async def test_an_image_may_be_shown_by_many_messages(images: Images) -> None:
+    await add(images, "cat")
+    for message_id in ("1", "2"):
+        await images.add_message("cat", message(message_id))
+
+    assert [await images.by_message("test", "painting", message_id) for message_id in "12"] == [["cat"], ["cat"]]
+
+
+@pytest.mark.parametrize(
+    "place", [("other", "painting", "1"), ("test", "other", "1"), ("test", "painting", "other"), ("", "", "")]
+)
+async def test_a_message_is_known_by_platform_channel_and_id_together(
+    images: Images, place: tuple[str, str, str]
+) -> None:
+    await add(images, "cat")
+    await images.add_message("cat", message("1", thread="1"))
+
+    assert await images.by_message(*place) == []
+    assert await images.newest_in_thread(*place) is None
+
+
+async def test_the_newest_image_of_a_thread_is_what_was_shown_there_last(images: Images) -> None:
+    await add(images, "c", "b", "a", "elsewhere")
+    for number, image_id in enumerate(("a", "c", "b")):
+        await images.add_message(image_id, message(str(number), thread="7"))
+    await images.add_message("elsewhere", message("8", thread="8"))
+    await images.add_message("elsewhere", message("9"))
+
+    assert await images.newest_in_thread("test", "painting", "7") == "b"
+
+
+async def test_a_message_that_shows_an_unknown_image_is_refused(images: Images) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        await images.add_message("nobody", message())
+
+    assert await images.by_message("test", "painting", "1") == []
+
+
+async def test_everything_is_still_known_after_a_restart(tmp_path: Path) -> None:
+    for start in range(2):
+        async with Database.open(tmp_path / "limner.sqlite", now=start) as database:
+            images = Images(database, ImageFolder(tmp_path / "images"))
+            if start == 0:
+                await add(images, "cat")
+                await images.add_message("cat", message(thread="7"))
+            assert await images.get("cat") == image("cat")
+            assert await images.by_message("test", "painting", "1") == ["cat"]
+            assert await images.newest_in_thread("test", "painting", "7") == "cat"

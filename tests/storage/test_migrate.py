@@ -1,0 +1,183 @@
+"""How a database is brought up to date, and which one is refused."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import aiosqlite
+import pytest
+
+import storage.migrate
+from bot.errors import DatabaseTooNew
+from storage.database import Database
+from storage.migrate import migrate, migrations, schema, statements
+
+ROOT = Path(storage.migrate.__file__).parents[1]
+SCHEMA = ROOT / "storage" / "schema.sql"
+
+
+@pytest.fixture
+async def connection(tmp_path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    async with aiosqlite.connect(tmp_path / "limner.sqlite", isolation_level=None) as connection:
+        yield connection
+
+
+class AddMigration:
+    """Lets the program know one migration more than it has."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, sql: str) -> None:
+        known = {**migrations(), "9999_next": sql}
+        self._monkeypatch.setattr(storage.migrate, "migrations", lambda: known)
+
+
+@pytest.fixture
+def with_next(monkeypatch: pytest.MonkeyPatch) -> AddMigration:
+    return AddMigration(monkeypatch)
+
+
+def folder_content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+async def everything(connection: aiosqlite.Connection) -> list[str]:
+    """Schema and content."""
+    return [line async for line in connection.iterdump()]
+
+
+async def column(connection: aiosqlite.Connection, sql: str) -> list[object]:
+    async with connection.execute(sql) as rows:
+        return [row[0] for row in await rows.fetchall()]
+
+
+async def test_schema_sql_is_what_the_migrations_make() -> None:
+    assert await schema() == SCHEMA.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1"])
+def test_a_fresh_process_makes_the_same_schema(hash_seed: str) -> None:
+    made = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "storage.migrate"],
+        cwd=ROOT,
+        env={"PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        check=True,
+    )
+
+    assert made.stdout == SCHEMA.read_bytes()
+
+
+async def test_a_database_that_is_opened_has_that_schema(tmp_path: Path, connection: aiosqlite.Connection) -> None:
+    async with Database.open(tmp_path / "limner.sqlite", now=0):
+        pass
+
+    made = await column(connection, "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+
+    assert "\n\n".join(f"{sql};" for sql in made) + "\n" == SCHEMA.read_text(encoding="utf-8")
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [int(name[:4]) for name in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+async def test_every_migration_is_recorded_by_its_name_and_time(connection: aiosqlite.Connection) -> None:
+    assert await migrate(connection, now=7.5) == list(migrations())
+
+    assert await column(connection, "SELECT name FROM migrations ORDER BY name") == list(migrations())
+    assert await column(connection, "SELECT DISTINCT applied_at FROM migrations") == [7.5]
+
+
+async def test_migrating_a_second_time_changes_nothing(connection: aiosqlite.Connection) -> None:
+    await migrate(connection, now=1)
+    before = await everything(connection)
+
+    assert await migrate(connection, now=2) == []
+    assert await everything(connection) == before
+
+
+async def test_only_what_is_missing_is_applied_and_content_stays(
+    connection: aiosqlite.Connection, with_next: AddMigration
+) -> None:
+    await migrate(connection, now=1)
+    before = set(await everything(connection))
+
+    with_next("CREATE TABLE more (word TEXT) STRICT; INSERT INTO more VALUES ('cat')")
+
+    assert await migrate(connection, now=2) == ["9999_next"]
+    assert before < set(await everything(connection))
+    assert await column(connection, "SELECT word FROM more") == ["cat"]
+
+
+@pytest.mark.parametrize("rest", ["CREATE TABLE jobs (word TEXT) STRICT", "INSERT INTO more VALUES (NULL)", "nonsense"])
+async def test_a_migration_that_fails_half_way_leaves_nothing_and_may_be_mended(
+    connection: aiosqlite.Connection, with_next: AddMigration, rest: str
+) -> None:
+    await migrate(connection, now=1)
+    before = await everything(connection)
+    start = "CREATE TABLE more (word TEXT NOT NULL) STRICT; INSERT INTO more VALUES ('cat')"
+
+    with_next(f"{start}; {rest}")
+    with pytest.raises(aiosqlite.Error):
+        await migrate(connection, now=2)
+    after = await everything(connection)
+    with_next(start)
+
+    assert after == before
+    assert not connection.in_transaction
+    assert await migrate(connection, now=3) == ["9999_next"]
+
+
+async def test_migrations_before_the_one_that_fails_are_kept(
+    connection: aiosqlite.Connection, with_next: AddMigration
+) -> None:
+    with_next("nonsense")
+    with pytest.raises(aiosqlite.Error):
+        await migrate(connection, now=1)
+
+    assert await column(connection, "SELECT name FROM migrations") == list(migrations())
+
+
+async def test_a_database_of_a_newer_program_is_refused_by_name_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "limner.sqlite"
+    async with Database.open(path, now=1) as database:
+        await database.write("INSERT INTO migrations VALUES ('9998_later', 2), ('9999_last', 3)", {})
+    before = folder_content(tmp_path)
+
+    with pytest.raises(DatabaseTooNew, match=r"9998_later, 9999_last\..* newer Limner"):
+        async with Database.open(path, now=4):
+            pass
+
+    assert folder_content(tmp_path) == before
+
+
+async def test_nothing_is_applied_to_a_database_of_a_newer_program(
+    connection: aiosqlite.Connection, with_next: AddMigration
+) -> None:
+    await migrate(connection, now=1)
+    await connection.execute("INSERT INTO migrations VALUES ('9998_later', 2)")
+    before = await everything(connection)
+
+    with_next("CREATE TABLE more (word TEXT) STRICT")
+    with pytest.raises(DatabaseTooNew):
+        await migrate(connection, now=3)
+
+    assert await everything(connection) == before
+
+
+async def test_all_tables_are_strict(connection: aiosqlite.Connection) -> None:
+    await migrate(connection, now=0)
+    lax = "SELECT name FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND NOT strict"
+
+    assert await column(connection, lax) == []
+    assert set(await column(connection, "SELECT name FROM pragma_table_list")) > {"jobs", "images", "messages"}
+
+
+@pytest.mark.parametrize(
+    ("script", "parts"),
+    [("", []), (" ;\n; ", []), ("A", ["A"]), ("A;\n\nB\n;", ["A", "B"]), ("A;B;C", ["A", "B", "C"])],
+)
+def test_a_script_falls_apart_at_its_semicolons(script: str, parts: Iterable[str]) -> None:
+    assert statements(script) == parts

@@ -1,0 +1,249 @@
+"""README, CONTRIBUTING, docs/ and .env.example say what is so."""
+
+import os
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from PIL import Image
+from pydantic import AliasChoices
+
+from adapters.web.app import build
+from adapters.web.problems import CODE_OF_STATUS, STATUS_OF, STATUS_OF_FAILURE
+from bot.inference.paint import paint
+from bot.inference.pipelines import DEMO, Pipelines
+from bot.jobs import GUIDANCE, STEPS, STRENGTH, ImageRequest, Sampler
+from bot.pictures import BYTES_MAX as PICTURE_BYTES_MAX
+from bot.ports import Painted, Work
+from bot.prompts import (
+    GUIDANCE_MAX,
+    IMAGES_MAX,
+    LCM_STEPS_MAX,
+    PROMPT_LIMIT,
+    SEED_MAX,
+    SIDE_MAX,
+    SIDE_MIN,
+    SIDE_UNIT,
+    STEPS_MAX,
+)
+from bot.service import CHOSEN_SEED_LIMIT
+from bot.settings import PREFIX, Settings, read_settings
+from tests.conftest import OpenLimner
+
+PROJECT = Path(__file__).parents[1]
+README = PROJECT / "README.md"
+ENV_EXAMPLE = PROJECT / ".env.example"
+PAGES = [README, PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+
+VARIABLE = re.compile(rf"\b(?:{PREFIX}[A-Z_]+|[A-Z]+_(?:[A-Z]+_)?TOKEN)\b")
+
+
+def variables() -> dict[str, str]:
+    """Environment variable -> its default as text, "" where there is none."""
+    return {_variable(name): _text(field.default) for name, field in Settings.model_fields.items()}
+
+
+def _variable(name: str) -> str:
+    alias = Settings.model_fields[name].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else PREFIX + name.upper()
+
+
+def _text(default: Any) -> str:
+    return "" if default in (None, ()) else str(default)
+
+
+def rows(first_cell: str) -> list[tuple[str, ...]]:
+    """Of README's table that begins with this head; the back quotes around a whole cell are taken off."""
+    lines = iter(README.read_text().splitlines())
+    next(line for line in lines if line.startswith(f"| {first_cell} |"))
+    next(lines)
+    found: list[tuple[str, ...]] = []
+    for line in lines:
+        if not line.startswith("|"):
+            return found
+        found.append(tuple(re.sub(r"^`([^`]+)`$", r"\1", cell.strip()) for cell in line.strip("|").split(" | ")))
+    return found
+
+
+def code(page: Path, language: str = r"\w*") -> list[str]:
+    """The fenced blocks of a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if nobody had set anything."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if VARIABLE.fullmatch(name):
+            monkeypatch.delenv(name)
+
+
+def test_readme_has_every_setting_with_its_default_and_no_other() -> None:
+    documented = {cells[0]: cells[1].removesuffix("none") for cells in rows("Variable")}
+
+    assert documented == variables()
+
+
+def test_the_example_of_an_env_file_has_every_setting_with_its_default_and_no_other() -> None:
+    documented = dict(re.findall(r"^# ([A-Z_]+)=(.*)$", ENV_EXAMPLE.read_text(), re.MULTILINE))
+
+    assert documented == variables()
+
+
+def test_every_setting_of_the_example_is_commented_out_and_explained() -> None:
+    blocks = ENV_EXAMPLE.read_text().strip().split("\n\n")[1:]
+
+    assert all(re.fullmatch(r"# .+\.\n# [A-Z_]+=.*", block) for block in blocks)
+    assert len(blocks) == len(Settings.model_fields)
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_the_example_of_an_env_file_with_its_comments_off_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(re.sub(r"^# ([A-Z_]+=)", r"\1", ENV_EXAMPLE.read_text(), flags=re.MULTILINE))
+
+    assert read_settings() == Settings.model_construct()
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_readmes_limner_toml_is_read_and_weighs_less_than_env_and_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (text,) = code(README, "toml")
+    example = tomllib.loads(text)
+    (tmp_path / "limner.toml").write_text(text)
+
+    assert example.keys() <= Settings.model_fields.keys()
+    assert read_settings(_env_file=None) == Settings(**example)
+    (tmp_path / ".env").write_text("LIMNER_QUEUE_LIMIT=7\nLIMNER_HTTP_PORT=7")
+    monkeypatch.setenv("LIMNER_HTTP_PORT", "8")
+    assert (read_settings().queue_limit, read_settings().http_port) == (7, 8)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_no_variable_that_there_is_not(page: Path) -> None:
+    assert set(VARIABLE.findall(page.read_text())) <= variables().keys()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+
+    assert [link for link in links if not link.startswith("https://") and not _leads_somewhere(page, link)] == []
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    return target.exists() and (not anchor or anchor in _anchors(target))
+
+
+def _anchors(page: Path) -> list[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
+
+
+async def test_readme_has_every_route_and_no_other(limner: OpenLimner) -> None:
+    async with limner() as service:
+        served = set(routes(build(service, [])))
+
+    documented = [cells[0] for cells in rows("Route")]
+
+    assert set(documented) == served
+    assert len(documented) == len(served)
+
+
+def routes(app: FastAPI) -> Iterator[str]:
+    yield f"GET {app.openapi_url}"
+    for path, methods in app.openapi()["paths"].items():
+        yield from (f"{method.upper()} {path}" for method in methods)
+
+
+def test_readme_has_every_code_of_an_error_with_its_status() -> None:
+    documented = {(int(status), code) for status, codes, _ in rows("Status") for code in codes.strip("`").split("`, `")}
+    told = {
+        *((int(status), error.code) for error, status in STATUS_OF.items()),
+        *((int(status), code) for code, status in STATUS_OF_FAILURE.items()),
+        *((int(status), code) for status, code in CODE_OF_STATUS.items()),
+    }
+
+    assert told <= documented
+
+
+def test_readmes_limits_are_the_codes() -> None:
+    limits = {what: (allowed, default) for what, allowed, default in rows("What")}
+
+    assert limits["`prompt`, `negative_prompt`"][0].startswith(f"up to {PROMPT_LIMIT} characters")
+    assert limits["`width`, `height`"][0] == f"multiples of {SIDE_UNIT} from {SIDE_MIN} to {SIDE_MAX}"
+    steps = f"1 to {STEPS_MAX}; with the sampler `{Sampler.LCM}` 1 to {LCM_STEPS_MAX}"
+    assert limits["num_inference_steps"] == (steps, f"{STEPS}")
+    assert limits["guidance_scale"] == (f"0 to {GUIDANCE_MAX:g}; 1 or less turns it off", f"{GUIDANCE:g}")
+    assert limits["`strength` (refine)"][1] == f"{STRENGTH:g}"
+    assert limits["seed"] == (f"0 to {SEED_MAX}", f"by chance, below {CHOSEN_SEED_LIMIT}")
+    assert limits["sampler"][0] == ", ".join(f"`{sampler}`" for sampler in Sampler)
+    assert limits["`num_images` (generate over HTTP)"][0].startswith(f"1 to {IMAGES_MAX};")
+    assert f"up to {PICTURE_BYTES_MAX // 2**20} MiB" in limits["a picture for `limner refine`"][0]
+    assert limits["waiting jobs"] == ("LIMNER_QUEUE_LIMIT", str(Settings.model_fields["queue_limit"].default))
+
+
+def test_the_lines_that_paint_an_image_again_give_the_same_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (lines,) = code(README, "python")
+    request = ImageRequest(prompt="a cat in a hat", seed=7, width=64, height=64, num_inference_steps=2)
+    told: list[Any] = []
+    paint(
+        Pipelines.load(DEMO, DEMO),
+        Work(job_id="job", image_ids=("image",), request=request),
+        tell=told.append,
+        cancelled=lambda: False,
+    )
+    (painted,) = [news for news in told if isinstance(news, Painted)]
+    (tmp_path / "limner-7.png").write_bytes(painted.png)
+    (tmp_path / "bot").symlink_to(PROJECT / "bot")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+
+    exec(lines, names)
+
+    assert names["again"].tobytes() == Image.open("limner-7.png").tobytes()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_target_that_a_page_names_is_there(page: Path) -> None:
+    snippets = [*code(page), *re.findall(r"`([^`\n]+)`", page.read_text())]
+    named = {target for snippet in snippets for target in re.findall(r"\bmake ([a-z.][\w./-]*)", snippet)}
+    targets = set(re.findall(r"^([\w./-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+
+    assert named <= targets
+
+
+def test_ci_runs_make_test_and_nothing_else() -> None:
+    script = PROJECT / ".ci" / "run"
+    first, *lines = script.read_text().splitlines()
+
+    assert first == "#!/bin/sh"
+    assert [line for line in lines if line and not line.startswith("#")] == ["make test"]
+    assert os.access(script, os.X_OK)
+
+
+def test_git_keeps_out_what_is_secret_or_made_here_and_nothing_else(tmp_path: Path) -> None:
+    """In a repository made for this, so that it also holds where the sources came without one."""
+    (tmp_path / ".gitignore").write_bytes((PROJECT / ".gitignore").read_bytes())
+    kept_out = [
+        *(".env", "data/limner.sqlite", "data/images/01/01.png", "limner.egg-info/PKG-INFO", "build/x", "dist/x"),
+        *(".venv/run", ".venv-dstack/installed", ".venv-lock/x", "bot/__pycache__/cli.pyc"),
+        *(".mypy_cache/x", ".ruff_cache/x", ".pytest_cache/x", ".import_linter_cache/x"),
+    ]
+    taken = [".env.example", "docs/picture.png", "bot/inference/demo/base/model_index.json", "storage/schema.sql"]
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+
+    check = ["git", "-C", str(tmp_path), "check-ignore", *kept_out, *taken]
+    ignored = subprocess.run(check, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    assert ignored == kept_out
