@@ -10,9 +10,10 @@ from typing import Annotated, Any, TypeVar
 import structlog
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 import bot
-from bot.errors import LimnerError
+from bot.errors import CannotStart, LimnerError
 from bot.jobs import GUIDANCE, STEPS, STRENGTH, ImageRequest, Refinement, Sampler
 from bot.settings import Settings, read_settings
 
@@ -28,8 +29,8 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
-err = Console(stderr=True)
+out = Console(emoji=False)
+err = Console(stderr=True, emoji=False)
 
 Negative = Annotated[str | None, typer.Option("--negative", help="What should not be in the picture.")]
 Steps = Annotated[int, typer.Option(help="Denoising steps, 1 to 150.")]
@@ -43,8 +44,12 @@ def main() -> None:
     try:
         cli()
     except LimnerError as error:
-        err.print(f"[red]limner:[/] {error}", soft_wrap=True, highlight=False)
+        _complain(error)
         sys.exit(EXIT_CANNOT_START)
+
+
+def _complain(error: LimnerError) -> None:
+    err.print(f"[red]limner:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
 
 
 def _version(wanted: bool) -> None:
@@ -97,7 +102,7 @@ def generate(
     )
     _silent()
     written = _run(paint_here.generate(read_settings(), request, output, err))
-    out.print(str(written), soft_wrap=True, highlight=False)
+    typer.echo(written)
 
 
 @cli.command()
@@ -127,15 +132,20 @@ def refine(
     )
     _silent()
     written = _run(paint_here.refine(read_settings(), picture, refinement, output, err))
-    out.print(str(written), soft_wrap=True, highlight=False)
+    typer.echo(written)
 
 
 @cli.command()
 def status() -> None:
-    """Shows what the running server does."""
+    """Shows what the running server does; exit code 1 where none answers."""
     from bot import status_view
 
-    _run(status_view.show(read_settings(), out))
+    settings = read_settings()
+    try:
+        _run(status_view.show(settings, out))
+    except CannotStart as error:
+        _complain(error)
+        raise typer.Exit(EXIT_WRONG) from None
 
 
 @cli.command()
@@ -197,7 +207,7 @@ def _banner(settings: Settings, port: int) -> None:
     ]
     out.print(f"[bold]Limner {bot.__version__}[/] is running. Ctrl-C stops it.", highlight=False)
     for name, text, well in lines:
-        out.print(f"  {'[green]●[/]' if well else '[dim]○[/]'} {name:8}{text}", soft_wrap=True, highlight=False)
+        out.print(f"  {'[green]●[/]' if well else '[dim]○[/]'} {name:8}{escape(text)}", soft_wrap=True, highlight=False)
     sys.stdout.flush()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import importlib.metadata
 import json
+import os
 import platform
 import shutil
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 import bot
 from bot.app import DATABASE, worker_environment
@@ -108,8 +110,8 @@ def _models(models: dict[str, str]) -> Iterator[Finding]:
 
 def _disk(settings: Settings) -> Iterator[Finding]:
     folder = settings.data_dir
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     try:
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         tempfile.TemporaryFile(dir=existing).close()
     except OSError as error:
         yield Finding(
@@ -123,7 +125,8 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 async def _database(settings: Settings) -> list[Finding]:
     path: Path = settings.data_dir / DATABASE
-    if not path.exists():
+    # Unlike Path.exists it raises nothing, whatever is wrong with the folder.
+    if not os.access(path, os.F_OK):
         return [Finding("database", "made at the first start")]
     wrong = await examine_database(path)
     remedy = "Stop Limner, restore the data folder from a backup, or move it away to start anew." if wrong else None
@@ -149,6 +152,6 @@ def _tokens(settings: Settings) -> Iterator[Finding]:
 
 def _print(finding: Finding, console: Console) -> None:
     mark = "[green]ok[/]" if finding.remedy is None else "[red]!![/]"
-    console.print(f"{mark}  {finding.subject:16}{finding.what}", soft_wrap=True, highlight=False)
+    console.print(f"{mark}  {finding.subject:16}{escape(finding.what)}", soft_wrap=True, highlight=False)
     if finding.remedy is not None:
-        console.print(f"    {'':16}-> {finding.remedy}", soft_wrap=True, highlight=False)
+        console.print(f"    {'':16}-> {escape(finding.remedy)}", soft_wrap=True, highlight=False)

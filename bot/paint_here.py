@@ -60,7 +60,10 @@ async def _paint(service: Service, job: Job, output: Path | None, console: Conso
         image = await _wait(service, job, console)
         watch.cancel()
     path = output or Path(f"limner-{image.recipe.seed if image.recipe else image.id}.png")
-    path.write_bytes(service.file(image).read_bytes())
+    try:
+        path.write_bytes(service.file(image).read_bytes())
+    except OSError as error:
+        raise _cannot_write(path, error) from error
     return path
 
 
@@ -99,8 +102,19 @@ def _show(event: events.Event, bar: Progress, line: TaskID) -> Image | None:
 
 def _check(output: Path | None) -> None:
     """Before minutes are spent on a picture that could not be written."""
-    folder = (output or Path()).absolute().parent if output else Path.cwd()
-    if not folder.is_dir():
-        raise BadRequest(Mistake("output", f"The folder {folder} does not exist."))
-    if output is not None and output.is_dir():
-        raise BadRequest(Mistake("output", f"{output} is a folder; name a file in it."))
+    path = (output or Path("limner.png")).absolute()
+    try:
+        if not path.parent.is_dir():
+            raise BadRequest(Mistake("output", f"The folder {path.parent} does not exist."))
+        if path.is_dir():
+            raise BadRequest(Mistake("output", f"{output} is a folder; name a file in it."))
+        if path.exists():
+            path.open("r+b", buffering=0).close()
+        else:
+            tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> BadRequest:
+    return BadRequest(Mistake("output", f"Cannot write {path}: {error.strerror}."))

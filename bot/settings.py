@@ -57,7 +57,11 @@ class Settings(BaseSettings):
     @field_validator("api_keys", mode="before")
     @classmethod
     def _split(cls, keys: Any) -> Any:
-        return [key.strip() for key in keys.split(",") if key.strip()] if isinstance(keys, str) else keys
+        listed = keys.split(",") if isinstance(keys, str) else keys
+        if not isinstance(listed, list | tuple):
+            return listed
+        stripped = [key.strip() if isinstance(key, str) else key for key in listed]
+        return [key for key in stripped if key != ""]
 
     @field_validator("data_dir")
     @classmethod

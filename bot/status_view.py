@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bot.errors import CannotStart
@@ -18,17 +19,22 @@ async def show(settings: Settings, console: Console) -> None:
 
 
 async def _ask(settings: Settings) -> dict[str, Any]:
-    url = f"http://{settings.http_host}:{settings.http_port}"
-    headers = {"Authorization": f"Bearer {settings.api_keys[0].get_secret_value()}"} if settings.api_keys else {}
+    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+    url = f"http://{host}:{settings.http_port}"
+    # In bytes, as httpx takes ASCII alone for text.
+    keys = [f"Bearer {key.get_secret_value()}".encode() for key in settings.api_keys]
+    headers = [(b"Authorization", key) for key in keys[:1]]
     try:
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT, trust_env=False) as client:
             response = await client.get("/status")
             response.raise_for_status()
-            body: dict[str, Any] = response.json()
+            body: Any = response.json()
     except httpx.HTTPStatusError as error:
         raise CannotStart(f"{url} answered {error.response.status_code}. Is LIMNER_API_KEYS set as there?") from error
     except (httpx.HTTPError, ValueError) as error:
         raise CannotStart(f"No Limner answers on {url}. Start it with: limner serve") from error
+    if not isinstance(body, dict) or not body.keys() >= {"version", "workers"}:
+        raise CannotStart(f"What answers on {url} is no Limner. Set LIMNER_HTTP_PORT to Limner's port.")
     return body
 
 
@@ -41,19 +47,18 @@ def _print(status: dict[str, Any], console: Console) -> None:
         workers.add_row(
             worker["name"],
             worker["state"],
-            worker["model"] or "-",
+            escape(worker["model"] or "-"),
             f"{worker['device'] or '-'} {worker['dtype'] or ''}",
             memory(worker["memory_used"], worker["memory_total"]),
             str(worker["restarts"]),
-            worker["detail"] or "",
+            escape(worker["detail"] or ""),
         )
     console.print(workers)
     if status["running"]:
         running = Table("Job", "Requester", "Image", "Step")
         for job in status["running"]:
-            running.add_row(
-                job["id"], job["requester"], f"{job['image']} of {job['images']}", f"{job['step']} of {job['steps']}"
-            )
+            step = "-" if job["steps"] is None else f"{job['step']} of {job['steps']}"
+            running.add_row(job["id"], job["requester"], f"{job['image']} of {job['images']}", step)
         console.print(running)
 
 

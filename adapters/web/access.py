@@ -16,24 +16,26 @@ LOCAL = Asker("web:local", "web:local")
 
 class Keys:
     def __init__(self, keys: Sequence[str]) -> None:
-        self._digests = [_digest(key) for key in keys]
+        self._digests = [_digest(key.encode("utf-8", "surrogateescape")) for key in keys]
 
     def asker(self, authorization: str | None) -> Asker | None:
         """None where keys are set and none of them was given."""
         if not self._digests:
             return LOCAL
         scheme, _, key = (authorization or "").partition(" ")
-        given = _digest(key.strip())
+        # Headers come read as Latin-1, whatever they were written in; a key is written in UTF-8.
+        sent = key.encode("latin-1").strip()
+        given = _digest(sent)
         # All are compared, and digests of equal length, so that the time tells nothing.
         matches = [hmac.compare_digest(given, known) for known in self._digests]
-        if scheme.lower() != "bearer" or not any(matches):
+        if scheme.lower() != "bearer" or not sent or not any(matches):
             return None
         name = f"web:{given.hex()[:12]}"
         return Asker(name, name)
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
 
 
 def asker(request: Request) -> Asker:

@@ -3,10 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, StrictStr, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StrictInt, StrictStr, Tag
+from pydantic_core import PydanticKnownError
 
 from bot.jobs import ImageRequest, Refinement, Sampler
 
+
+def _whole(text: str) -> str:
+    """JSON can name half of a surrogate pair, which is no character; no file and no answer could hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticKnownError("string_unicode") from None
+    return text
+
+
+Text = Annotated[StrictStr, AfterValidator(_whole)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
@@ -19,8 +31,8 @@ class Body(BaseModel):
 
 
 class GenerateBody(Body):
-    prompt: Annotated[StrictStr, Field(examples=["A cat in a hat"])]
-    negative_prompt: StrictStr | None = None
+    prompt: Annotated[Text, Field(examples=["A cat in a hat"])]
+    negative_prompt: Text | None = None
     width: StrictInt | None = None
     height: StrictInt | None = None
     num_inference_steps: StrictInt | None = None
@@ -35,9 +47,9 @@ class GenerateBody(Body):
 
 class RefineBody(Body):
     #: The image to refine.
-    id: StrictStr
-    prompt: Annotated[StrictStr, Field(examples=["warmer light"])]
-    negative_prompt: StrictStr | None = None
+    id: Text
+    prompt: Annotated[Text, Field(examples=["warmer light"])]
+    negative_prompt: Text | None = None
     strength: Number | None = None
     num_inference_steps: StrictInt | None = None
     guidance_scale: Number | None = None

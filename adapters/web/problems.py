@@ -104,7 +104,16 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     code = CODE_OF_STATUS.get(status, "refused")
-    return problem(status, code, str(error.detail), headers=dict(error.headers or {}))
+    match status:
+        case HTTPStatus.BAD_REQUEST:
+            detail = "The body cannot be read: it must be JSON in UTF-8, without deep nesting and endless numbers."
+        case HTTPStatus.NOT_FOUND:
+            detail = "There is no such route; /openapi.json lists them all."
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            detail = f"This route does not take {request.method}; /openapi.json lists what it takes."
+        case _:
+            detail = str(error.detail)
+    return problem(status, code, detail, headers=dict(error.headers or {}))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -115,19 +124,21 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
 
 def _mistake(found: dict[str, Any]) -> Mistake:
     """Names the field in the caller's terms: without where it was found, or which of two bodies it was."""
-    names = [str(part) for part in found["loc"] if part not in ("body", "query", "path", "generate", "refine")]
+    _, *names = (str(part) for part in found["loc"])
+    if names[:1] in (["generate"], ["refine"]) and (len(names) > 1 or found["type"] != "extra_forbidden"):
+        del names[0]
     field = ".".join(names)
     match found["type"]:
-        case "missing" if not field:
-            return Mistake("body", "A JSON object is needed as the body.")
+        case "missing" | "model_attributes_type" if not names:
+            return Mistake("body", "The body must be a JSON object, sent with the content type application/json.")
         case "missing":
             return Mistake(field, f"{field} is missing.")
         case "extra_forbidden":
-            return Mistake(field, f"{field} is not a field of this request.")
+            return Mistake(field, f"'{field}' is not a field of this request; /openapi.json lists them.")
         case "string_unicode":
-            return Mistake(field, f"{field} holds broken Unicode.")
+            return Mistake(field or "body", f"{field or 'The name of a field'} holds broken Unicode.")
         case _:
-            return Mistake(field or "body", f"{field or 'The body'}: {found['msg']}.")
+            return Mistake(field, f"{field}: {found['msg']}.")
 
 
 def _listed(mistakes: tuple[Mistake, ...]) -> list[dict[str, str]]:

@@ -131,6 +131,8 @@ class LocalExecutor:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=self._environment,
+            # Ctrl-C in a terminal reaches the whole process group; this program alone decides when its worker ends.
+            process_group=0,
         )
         self._process = process
         self._set(pid=process.pid)

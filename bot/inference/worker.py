@@ -66,7 +66,7 @@ class Line:
 
 
 def main() -> None:
-    # Ctrl-C and a service's stop reach the whole process group; the parent alone decides when its worker ends.
+    # A service's stop may reach all its processes; the parent alone decides when its worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(NICENESS)

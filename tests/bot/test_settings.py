@@ -159,7 +159,7 @@ def test_api_keys_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch, text:
     assert keys(read_settings()) == found
 
 
-@pytest.mark.parametrize("text", ['"one, two"', '["one", "two"]'])
+@pytest.mark.parametrize("text", ['"one, two"', '["one", "two"]', '["", " one ", "two"]'])
 def test_in_toml_api_keys_may_be_a_list_too(text: str) -> None:
     write("limner.toml", f"api_keys = {text}")
 

@@ -49,7 +49,7 @@ def settings(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.chdir(tmp_path)
     for name in os.environ.keys() & SECRETS | {name for name in os.environ if name.startswith(PREFIX)}:
         monkeypatch.delenv(name)
-    for name, value in environment.items() | dict.fromkeys(SECRETS, "").items() | {("LIMNER_API_KEYS", "key")}:
+    for name, value in {**environment, **dict.fromkeys(SECRETS, ""), "LIMNER_API_KEYS": "key"}.items():
         monkeypatch.setenv(name, value)
     return read_settings()
 
