@@ -39,7 +39,7 @@ ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     "DIFFUSERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "GOMP_SPINCOUNT": "30000",
+    "GOMP_SPINCOUNT": "5000",
 }
 #: Seconds that a worker gets to end by itself once its pipe is closed.
 FAREWELL = 5.0

@@ -1,4 +1,9 @@
+import os
+
 import pytest
+
+# Before torch comes: threads that spin while they wait would stop the workers that other tests start.
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 from bot.inference.pipelines import DEMO, Pipelines
 
