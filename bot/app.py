@@ -17,10 +17,13 @@ from adapters.web.server import listen, server
 from bot.engine import Engine
 from bot.errors import CannotStart, DataFolderInUse
 from bot.inference.local import LocalExecutor
+from bot.inference.wire import NO_REFINER, Load
 from bot.ports import Executor
+from bot.quality import FEW_STEPS, Menu
 from bot.scheduler import Scheduler
 from bot.service import Service
 from bot.settings import Settings
+from bot.styles import Style
 from storage.database import Database
 from storage.files import ImageFolder
 from storage.images import Images
@@ -64,6 +67,7 @@ async def open_service(
                 executor=executor,
                 clock=clock,
                 chance=chance or random.SystemRandom(),
+                menu=menu(settings),
             )
             await engine.restore()
             async with asyncio.TaskGroup() as tasks:
@@ -94,8 +98,20 @@ async def serve(
                 await serving
 
 
+def menu(settings: Settings) -> Menu:
+    return Menu(
+        styles=tuple(style.style() for style in settings.styles),
+        draft=settings.draft,
+        has_refiner=settings.refiner != NO_REFINER,
+    )
+
+
 def local_executor(settings: Settings) -> LocalExecutor:
-    return LocalExecutor(settings.model, settings.refiner, worker_environment(settings))
+    styles = [style.style() for style in settings.styles]
+    if settings.draft is not None:
+        styles.append(Style(name=settings.draft, lora=settings.draft_lora or FEW_STEPS[settings.draft].lora))
+    load = Load(settings.model, settings.refiner, settings.memory, settings.compile, tuple(styles))
+    return LocalExecutor(load, worker_environment(settings), step_timeout=settings.step_timeout)
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:

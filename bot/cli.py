@@ -14,7 +14,7 @@ from rich.markup import escape
 
 import bot
 from bot.errors import CannotStart, LimnerError
-from bot.jobs import GUIDANCE, STEPS, STRENGTH, ImageRequest, Refinement, Sampler
+from bot.jobs import STRENGTH, ImageRequest, Quality, Refinement, Sampler
 from bot.settings import Settings, read_settings
 
 EXIT_WRONG = 1
@@ -33,10 +33,12 @@ out = Console(emoji=False)
 err = Console(stderr=True, emoji=False)
 
 Negative = Annotated[str | None, typer.Option("--negative", help="What should not be in the picture.")]
-Steps = Annotated[int, typer.Option(help="Denoising steps, 1 to 150.")]
-Guidance = Annotated[float, typer.Option(help="How closely the prompt is followed, 0 to 30.")]
+QualityName = Annotated[Quality, typer.Option(help="Stands for sampler, steps and guidance where you do not say.")]
+StyleName = Annotated[str | None, typer.Option("--style", help="A style from limner.toml.")]
+Steps = Annotated[int | None, typer.Option(help="Denoising steps, 1 to 150.")]
+Guidance = Annotated[float | None, typer.Option(help="How closely the prompt is followed, 0 to 30.")]
 Seed = Annotated[int | None, typer.Option(help="0 to 2**64-1; the same seed paints the same picture.")]
-SamplerName = Annotated[Sampler, typer.Option(help="The sampler.")]
+SamplerName = Annotated[Sampler | None, typer.Option(help="The sampler.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="The PNG to write; limner-<seed>.png by default.")]
 
 
@@ -80,10 +82,12 @@ def generate(
     output: Output = None,
     size: Annotated[str | None, typer.Option(help="Width x height, e.g. 1024x768; the model's own by default.")] = None,
     negative: Negative = None,
-    steps: Steps = STEPS,
-    guidance: Guidance = GUIDANCE,
+    quality: QualityName = Quality.STANDARD,
+    style: StyleName = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
     seed: Seed = None,
-    sampler: SamplerName = Sampler.EULER,
+    sampler: SamplerName = None,
 ) -> None:
     """Paints one picture from words, without a server."""
     from bot import paint_here
@@ -93,6 +97,8 @@ def generate(
     request = ImageRequest(
         prompt=prompt,
         negative_prompt=negative,
+        quality=quality,
+        style=style,
         width=width,
         height=height,
         num_inference_steps=steps,
@@ -112,10 +118,12 @@ def refine(
     output: Output = None,
     strength: Annotated[float, typer.Option(help="How much may change, above 0 and up to 1.")] = STRENGTH,
     negative: Negative = None,
-    steps: Steps = STEPS,
-    guidance: Guidance = GUIDANCE,
+    quality: QualityName = Quality.STANDARD,
+    style: StyleName = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
     seed: Seed = None,
-    sampler: SamplerName = Sampler.EULER,
+    sampler: SamplerName = None,
 ) -> None:
     """Paints a picture anew from its pixels and words, without a server."""
     from bot import paint_here
@@ -124,6 +132,8 @@ def refine(
         image_id="",
         prompt=prompt,
         negative_prompt=negative,
+        quality=quality,
+        style=style,
         strength=strength,
         num_inference_steps=steps,
         guidance_scale=guidance,

@@ -19,6 +19,7 @@ from rich.markup import escape
 import bot
 from bot.app import DATABASE, worker_environment
 from bot.errors import CannotStart
+from bot.inference.wire import NO_REFINER
 from bot.settings import Settings, read_settings
 from bot.status_view import memory
 from storage.database import examine as examine_database
@@ -79,7 +80,8 @@ async def _gpu_side(settings: Settings) -> list[Finding]:
         last = complaint.decode(errors="replace").strip().rsplit("\n", 1)[-1]
         return [Finding("inference", last, "Install the dependencies again: rm -rf .venv && make run")]
     found = json.loads(answer)
-    return [*_device(found), *_models(found["models"])]
+    models = {name: where for name, where in found["models"].items() if name != NO_REFINER}
+    return [*_device({**found, "models": models}), *_models(models)]
 
 
 def _device(found: dict[str, Any]) -> Iterator[Finding]:

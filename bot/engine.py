@@ -4,16 +4,16 @@ Every outcome is written before it is told.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
 
 from bot.errors import ImageFileLost, JobCancelled, JobFailed, ShuttingDown, WorkerDied
-from bot.events import Cancelled, Done, Ending, Event, Failed, Progress, Queued, Started
-from bot.followers import Followers, newest
+from bot.events import Cancelled, Done, Ending, Event, Failed, Preview, Progress, Queued, Started
+from bot.followers import Followers, Stream, newest
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus
 from bot.ports import Executor, ImageStore, JobStore, Painted, StoredFile, Work
 from bot.scheduler import Scheduler
@@ -55,6 +55,8 @@ class Engine:
         self._clock = clock
         self._followers = Followers()
         self._runs: dict[str, Run] = {}
+        #: Waiting jobs that were painted when a worker or the program died. One of them may be what kills.
+        self._suspects: set[str] = set()
         self._wake = asyncio.Event()
         self._stopping = False
         self._being_accepted = 0
@@ -76,6 +78,8 @@ class Engine:
         for job in await self._jobs.unfinished():
             if job.status is JobStatus.QUEUED:
                 self._scheduler.add(job)
+                if job.attempts > 0:
+                    self._suspects.add(job.id)
             else:
                 await self._again_or_fail(job, "The program stopped while it was painted.")
 
@@ -117,9 +121,9 @@ class Engine:
         """False where the job ended before."""
         return await self._to_its_end(self._cancel(job))
 
-    async def follow(self, job_id: str) -> AsyncGenerator[Event, None]:
+    async def follow(self, job_id: str, preview_interval: float | None = None) -> AsyncGenerator[Event, None]:
         """From where the job stands now to its ending. Raises ShuttingDown where the program stops before that."""
-        with self._followers.stream(job_id) as stream:
+        with self._listening(job_id, preview_interval) as stream:
             job = await self._jobs.get(job_id)
             if job is None:
                 return
@@ -134,6 +138,18 @@ class Engine:
                 if event != last:
                     last = event
                     yield last
+
+    @contextmanager
+    def _listening(self, job_id: str, preview_interval: float | None) -> Iterator[Stream]:
+        """The executor makes previews only while somebody looks."""
+        try:
+            with self._followers.stream(job_id, preview_interval) as stream:
+                if preview_interval is not None:
+                    self._executor.preview(job_id, self._followers.preview_interval(job_id))
+                yield stream
+        finally:
+            if preview_interval is not None:
+                self._executor.preview(job_id, self._followers.preview_interval(job_id))
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Whoever goes away in the middle must not leave queue, index and image folder in disagreement."""
@@ -164,7 +180,7 @@ class Engine:
 
     async def _feed(self, tasks: asyncio.TaskGroup) -> None:
         while not self._stopping:
-            while not self._stopping and len(self._runs) < self._executor.capacity:
+            while not self._stopping and self._has_room():
                 job_id = self._scheduler.next()
                 if job_id is None:
                     break
@@ -172,6 +188,13 @@ class Engine:
             self._tell_positions()
             await self._wake.wait()
             self._wake.clear()
+
+    def _has_room(self) -> bool:
+        held = [run.job for run in self._runs.values()]
+        # A second attempt runs alone, so that a job which kills takes no other along again.
+        if held and (self._scheduler.first() in self._suspects or any(job.attempts > 1 for job in held)):
+            return False
+        return self._executor.has_room(held)
 
     async def _claim(self, job_id: str, tasks: asyncio.TaskGroup) -> None:
         try:
@@ -183,6 +206,7 @@ class Engine:
             await asyncio.sleep(STORE_PAUSE)
             self._wake.set()
             return
+        self._suspects.discard(job_id)
         if job is not None and self._stopping:
             await self._jobs.requeue(job_id, attempt_counts=False)
         elif job is not None:
@@ -218,12 +242,16 @@ class Engine:
         images = []
         async with aclosing(self._executor.paint(work)) as stream:
             async for event in stream:
-                if isinstance(event, Progress):
-                    self._runs[job.id].progress = event
-                    self._followers.tell(job.id, event)
-                else:
-                    file = await self._images.save(event.image_id, event.png)
-                    images.append(self._image(job, event, file))
+                match event:
+                    case Progress():
+                        self._runs[job.id].progress = event
+                        self._followers.tell(job.id, event)
+                    case Preview():
+                        self._followers.tell(job.id, event)
+                    case Painted():
+                        file = await self._images.save(event.image_id, event.png)
+                        images.append(self._image(job, event, file))
+        images.sort(key=lambda image: job.image_ids.index(image.id))
         await self._to_its_end(self._keep(job, images))
 
     async def _keep(self, job: Job, images: Sequence[Image]) -> None:
@@ -234,8 +262,9 @@ class Engine:
             await self._images.discard(job.image_ids)
 
     async def _work(self, job: Job) -> Work:
+        preview_interval = self._followers.preview_interval(job.id)
         if isinstance(job.request, ImageRequest):
-            return Work(job_id=job.id, image_ids=job.image_ids, request=job.request)
+            return Work(job_id=job.id, image_ids=job.image_ids, request=job.request, preview_interval=preview_interval)
         parent = await self._images.get(job.request.image_id)
         if parent is None:
             raise JobFailed("image_gone", "The image to refine was deleted while the job waited.")
@@ -249,6 +278,7 @@ class Engine:
             request=job.request,
             source=source,
             source_sha256=parent.sha256,
+            preview_interval=preview_interval,
         )
 
     def _image(self, job: Job, painted: Painted, file: StoredFile) -> Image:
@@ -273,6 +303,7 @@ class Engine:
             await self._fail(job, Failure(WorkerDied.code, detail))
         elif await self._written(lambda: self._jobs.requeue(job.id, attempt_counts=True)):
             log.warning("job queued again", job=job.id, attempts=job.attempts, why=why)
+            self._suspects.add(job.id)
             self._scheduler.give_back(job.id)
 
     async def _fail(self, job: Job, failure: Failure) -> None:

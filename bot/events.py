@@ -18,12 +18,21 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    #: Which image of the job, counted from 1.
+    #: The first image that is not finished, counted from 1.
     image: int
     images: int
-    #: Steps that are finished.
+    #: Steps that are finished, and all that there are, over all images of the job.
     step: int
     steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How the unfinished image looks; only for followers that asked."""
+
+    image: int
+    #: Small; its longest side is PREVIEW_SIDE of bot/inference/preview.py.
+    jpeg: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +50,5 @@ class Cancelled:
     pass
 
 
-Event = Queued | Started | Progress | Done | Failed | Cancelled
+Event = Queued | Started | Progress | Preview | Done | Failed | Cancelled
 Ending = Done | Failed | Cancelled

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bot.events import Ending, Event
+from bot.events import Ending, Event, Preview
 
 #: None says that the program stops before the job's ending is known.
 Stream = asyncio.Queue[Event | None]
@@ -14,27 +14,34 @@ class Followers:
     """Lives on the event loop. Nobody needs to listen, and a slow listener holds nobody up."""
 
     def __init__(self) -> None:
-        self._streams: dict[str, set[Stream]] = {}
+        #: Of each job: its streams, with the seconds between previews where somebody wants to see them.
+        self._streams: dict[str, dict[Stream, float | None]] = {}
 
     @contextmanager
-    def stream(self, job_id: str) -> Iterator[Stream]:
+    def stream(self, job_id: str, preview_interval: float | None = None) -> Iterator[Stream]:
         """Events from now on; leaving the block ends it."""
         stream: Stream = asyncio.Queue()
-        self._streams.setdefault(job_id, set()).add(stream)
+        self._streams.setdefault(job_id, {})[stream] = preview_interval
         try:
             yield stream
         finally:
             streams = self._streams[job_id]
-            streams.discard(stream)
+            del streams[stream]
             if not streams:
                 del self._streams[job_id]
 
+    def preview_interval(self, job_id: str) -> float | None:
+        """The shortest that is asked for; None where nobody looks."""
+        asked = [interval for interval in self._streams.get(job_id, {}).values() if interval is not None]
+        return min(asked, default=None)
+
     def tell(self, job_id: str, event: Event) -> None:
-        for stream in self._streams.get(job_id, ()):
-            stream.put_nowait(event)
+        for stream, preview_interval in self._streams.get(job_id, {}).items():
+            if preview_interval is not None or not isinstance(event, Preview):
+                stream.put_nowait(event)
 
     def close(self, job_id: str) -> None:
-        for stream in self._streams.get(job_id, ()):
+        for stream in self._streams.get(job_id, {}):
             stream.put_nowait(None)
 
     def close_all(self) -> None:

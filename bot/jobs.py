@@ -6,9 +6,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-#: What a request gets that does not say.
-STEPS = 30
-GUIDANCE = 5.0
+#: What a refinement gets that does not say.
 STRENGTH = 0.5
 
 
@@ -19,46 +17,80 @@ class Sampler(StrEnum):
     DPMPP_2M_KARRAS = "dpmpp_2m_karras"
     #: For models and LoRAs that were distilled for it: 4 to 8 steps, 50 at most.
     LCM = "lcm"
+    #: Euler over the timesteps that Lightning was distilled for.
+    EULER_TRAILING = "euler_trailing"
+
+
+class Quality(StrEnum):
+    """What stands for sampler, steps and guidance, where a request does not say: bot/quality.py."""
+
+    DRAFT = "draft"
+    STANDARD = "standard"
+    HIGH = "high"
+
+
+class Stage(StrEnum):
+    """Which of the two models works."""
+
+    BASE = "base"
+    REFINER = "refiner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRequest:
-    """A picture from words."""
+    """A picture from words. What is None and not said to stay so gets its value when the job is accepted."""
 
     prompt: str
     #: None gives zero embeddings where the model says so; "" is encoded. Both as in diffusers.
     negative_prompt: str | None = None
-    #: Pixels, multiples of 8; None means the model's own size.
+    #: Pixels, multiples of 8; None means the model's own size, and stays so.
     width: int | None = None
     height: int | None = None
-    num_inference_steps: int = STEPS
+    quality: Quality = Quality.STANDARD
+    num_inference_steps: int | None = None
     #: 1 or less turns guidance off.
-    guidance_scale: float = GUIDANCE
-    sampler: Sampler = Sampler.EULER
-    #: 0 to 2**64-1; of the first image, the others count up. None until the job is accepted.
+    guidance_scale: float | None = None
+    sampler: Sampler | None = None
+    #: 0 < guidance_end <= 1; guidance ends after this part of the steps.
+    guidance_end: float = 1.0
+    #: 0 < refine_at < 1; the refiner takes over after this part of the noise. None, also for good: the base alone.
+    refine_at: float | None = None
+    #: The name of a style; None means none.
+    style: str | None = None
+    #: A LoRA for few steps, which belongs to the quality; never said by a person.
+    few_steps: str | None = None
+    #: 0 to 2**64-1; of the first image, the others count up.
     seed: int | None = None
     num_images: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refinement:
-    """A new picture from an image and words."""
+    """A new picture from an image and words. As for `ImageRequest`, some values come when the job is accepted."""
 
     image_id: str
     prompt: str
     negative_prompt: str | None = None
     #: 0 < strength <= 1; the part of the steps that is painted anew.
     strength: float = STRENGTH
-    num_inference_steps: int = STEPS
-    guidance_scale: float = GUIDANCE
-    sampler: Sampler = Sampler.EULER
+    quality: Quality = Quality.STANDARD
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    sampler: Sampler | None = None
+    guidance_end: float = 1.0
+    style: str | None = None
+    few_steps: str | None = None
+    #: Which model paints it; by image, strength and style.
+    stage: Stage | None = None
     seed: int | None = None
     num_images: int = 1
 
 
 def request_from_json(kind: str, text: str) -> ImageRequest | Refinement:
     fields: dict[str, Any] = json.loads(text)
-    fields["sampler"] = Sampler(fields["sampler"])
+    # Written by an older version, some are not there.
+    kinds = {"sampler": Sampler, "quality": Quality, "stage": Stage}
+    fields |= {name: kind(fields[name]) for name, kind in kinds.items() if fields.get(name) is not None}
     return ImageRequest(**fields) if kind == "generate" else Refinement(**fields)
 
 
@@ -127,8 +159,8 @@ class Job:
 class Recipe:
     """All that is needed to paint an image again with stock diffusers, on the same device and versions."""
 
-    #: `base` paints from words, `refiner` from the parent's pixels and words.
-    stage: str
+    #: The model that paints, or begins where `refine_at` is set.
+    stage: Stage
     model: str
     prompt: str
     negative_prompt: str | None
@@ -138,6 +170,12 @@ class Recipe:
     sampler: Sampler
     num_inference_steps: int
     guidance_scale: float
+    guidance_end: float = 1.0
+    #: Where the refiner ends what the base began, as an ensemble: which refiner, and at which part of the noise.
+    refiner: str | None = None
+    refine_at: float | None = None
+    #: File or hub ID -> weight.
+    loras: Mapping[str, float] = field(default_factory=dict)
     #: Only where a parent was refined.
     strength: float | None = None
     parent_id: str | None = None
@@ -152,7 +190,7 @@ class Recipe:
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
         fields: dict[str, Any] = json.loads(text)
-        return cls(**{**fields, "sampler": Sampler(fields["sampler"])})
+        return cls(**{**fields, "stage": Stage(fields["stage"]), "sampler": Sampler(fields["sampler"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

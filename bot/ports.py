@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from bot.events import Progress
+from bot.events import Preview, Progress
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus, Message, Recipe, Refinement
 
 
@@ -20,15 +20,27 @@ class Work:
     #: The encoded picture to refine, and the SHA-256 of these bytes.
     source: bytes | None = None
     source_sha256: str | None = None
+    #: Seconds between two previews; None where nobody looks.
+    preview_interval: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Painted:
-    """One finished image of a job; images come in the order of `Work.image_ids`."""
+    """One finished image of a job; a job's images come in any order."""
 
     image_id: str
     png: bytes
     recipe: Recipe
+
+
+class Memory(StrEnum):
+    """How much of a device's memory the models may hold."""
+
+    #: By the device.
+    AUTO = "auto"
+    FULL = "full"
+    BALANCED = "balanced"
+    LOW = "low"
 
 
 class WorkerState(StrEnum):
@@ -53,6 +65,8 @@ class WorkerStatus:
     memory_total: int | None = None
     #: How often it was replaced.
     restarts: int = 0
+    #: How it uses the device's memory, and how much it paints at once, in words.
+    plan: str | None = None
     #: Why it failed last, where it is not well.
     detail: str | None = None
 
@@ -60,19 +74,22 @@ class WorkerStatus:
 class Executor(Protocol):
     """Where jobs are painted. All methods are called on the event loop."""
 
-    @property
-    def capacity(self) -> int:
-        """How many jobs it can hold at once just now; 0 while nothing is ready."""
+    def has_room(self, held: Sequence[Job]) -> bool:
+        """It can hold one more job beside these; never while nothing is ready."""
         ...
 
     def status(self) -> Sequence[WorkerStatus]: ...
 
     async def run(self, changed: Callable[[], None]) -> None:
-        """Keeps workers alive until it is cancelled; calls `changed` whenever `capacity` may have changed."""
+        """Keeps workers alive until it is cancelled; calls `changed` whenever `has_room` may have changed."""
         ...
 
-    def paint(self, work: Work) -> AsyncGenerator[Progress | Painted, None]:
+    def paint(self, work: Work) -> AsyncGenerator[Progress | Preview | Painted, None]:
         """Many may be in flight. Raises JobFailed, JobCancelled (after `cancel`) or WorkerDied."""
+        ...
+
+    def preview(self, job_id: str, interval: float | None) -> None:
+        """From now on so many seconds lie between two previews of a job; None: no more. Unknown IDs are ignored."""
         ...
 
     def cancel(self, job_id: str) -> None:

@@ -17,10 +17,12 @@ USUAL_MEGAPIXELS = 1.0
 def cost(job: Job) -> float:
     """Work in steps x megapixels over all images of the job."""
     request = job.request
+    assert request.num_inference_steps is not None
+    steps = request.num_inference_steps * request.num_images
     if isinstance(request, ImageRequest):
         pixels = (request.width or 0) * (request.height or 0)
-        return request.num_inference_steps * request.num_images * (pixels / 1e6 or USUAL_MEGAPIXELS)
-    return request.num_inference_steps * request.num_images * request.strength * USUAL_MEGAPIXELS
+        return steps * (pixels / 1e6 or USUAL_MEGAPIXELS)
+    return steps * request.strength * USUAL_MEGAPIXELS
 
 
 @dataclass(order=True, frozen=True, slots=True)
@@ -69,6 +71,10 @@ class Scheduler:
         if place is not None:
             self._line.remove(place)
             self._forget_if_empty()
+
+    def first(self) -> str | None:
+        """The job whose turn it is; it stays in the line."""
+        return self._line[0].job_id if self._line else None
 
     def next(self) -> str | None:
         """Takes the job whose turn it is out of the line."""

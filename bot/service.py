@@ -16,6 +16,7 @@ from bot.pictures import prepare
 from bot.policy import Asker, may_cancel, may_see
 from bot.ports import Executor, ImageStore, JobStore, WorkerState, WorkerStatus
 from bot.prompts import checked_refinement, checked_request
+from bot.quality import Menu
 
 #: Seeds that nobody chose stay below this, so that they are easy to read aloud and safe in JavaScript.
 CHOSEN_SEED_LIMIT = 2**32
@@ -53,6 +54,7 @@ class Service:
         executor: Executor,
         clock: Callable[[], float],
         chance: random.Random,
+        menu: Menu,
     ) -> None:
         self._engine = engine
         self._jobs = jobs
@@ -60,15 +62,17 @@ class Service:
         self._executor = executor
         self._clock = clock
         self._chance = chance
+        #: What may be chosen from: styles, and whether there is a refiner.
+        self.menu = menu
 
     async def generate(self, request: ImageRequest, asker: Asker, origin: str = "") -> Job:
         """Accepts a job. Raises Refused."""
-        return await self._accept(checked_request(request), asker, origin)
+        return await self._accept(checked_request(self.menu.filled_in(request), self.menu), asker, origin)
 
     async def refine(self, refinement: Refinement, asker: Asker, origin: str = "") -> Job:
         """Accepts a job. Raises Refused, NotFound for images that the asker may not see."""
-        refinement = checked_refinement(refinement)
         parent = await self.image(refinement.image_id, asker)
+        refinement = checked_refinement(self.menu.filled_in_for(refinement, parent), self.menu)
         return await self._accept(replace(refinement, image_id=parent.id), asker, origin)
 
     async def cancel(self, job_id: str, asker: Asker) -> Job:
@@ -87,10 +91,15 @@ class Service:
             raise NotFound("job")
         return job
 
-    async def follow(self, job_id: str, asker: Asker) -> AsyncGenerator[Event, None]:
-        """From where the job stands now to its ending. Raises NotFound or ShuttingDown. Closing it cancels nothing."""
+    async def follow(
+        self, job_id: str, asker: Asker, preview_interval: float | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """From where the job stands now to its ending. Raises NotFound or ShuttingDown. Closing it cancels nothing.
+
+        With an interval in seconds there are previews among the events, about as often.
+        """
         job = await self.job(job_id, asker)
-        async with aclosing(self._engine.follow(job.id)) as stream:
+        async with aclosing(self._engine.follow(job.id, preview_interval)) as stream:
             async for event in stream:
                 yield event
 

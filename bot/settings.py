@@ -5,19 +5,46 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from bot.errors import CannotStart
+from bot.ports import Memory
+from bot.quality import FEW_STEPS
+from bot.styles import Style
 
 PREFIX = "LIMNER_"
 TOML = "limner.toml"
+
+
+class StyleSetting(BaseModel):
+    """A table of `[[styles]]` in limner.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[\w-]{1,40}$")]
+    lora: Annotated[str, Field(min_length=1)]
+    weight: Annotated[float, Field(ge=-4, le=4)] = 1.0
+    trigger: Annotated[str, Field(max_length=200)] = ""
+
+    def style(self) -> Style:
+        return Style(name=self.name, lora=self.lora, weight=self.weight, trigger=self.trigger)
 
 
 class Settings(BaseSettings):
@@ -41,10 +68,22 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     #: `demo`, a folder or a hub ID. None: SDXL base 1.0 where a CUDA GPU is seen, else `demo`.
     model: str | None = None
-    #: As `model`. None: the refiner that belongs to the model.
+    #: As `model`, or `none`. None: the refiner that belongs to the model.
     refiner: str | None = None
+    #: How much of the device's memory the models may hold; `auto` looks at the device.
+    memory: Memory = Memory.AUTO
+    #: Compile the base's UNet while the worker serves without; needs a C++ compiler.
+    compile: bool = False
+    #: `lcm` or `lightning`: a LoRA with which drafts need a few steps only.
+    draft: str | None = None
+    #: Its file or hub ID. None: where it was published.
+    draft_lora: str | None = None
+    #: LoRAs that a request can name.
+    styles: tuple[StyleSetting, ...] = ()
     #: `local`: a child process on this machine.
     executor: str = "local"
+    #: Seconds without a finished step, after which a worker is replaced.
+    step_timeout: Annotated[float, Field(gt=0)] = 300.0
     #: How many jobs may wait.
     queue_limit: Annotated[int, Field(ge=1)] = 200
     #: Seconds that running jobs get to finish when the program is told to stop.
@@ -75,6 +114,21 @@ class Settings(BaseSettings):
             raise ValueError("must be 'local'; other executors come with a later version")
         return executor
 
+    @field_validator("draft")
+    @classmethod
+    def _known_draft(cls, draft: str | None) -> str | None:
+        if draft is not None and draft not in FEW_STEPS:
+            raise ValueError(f"must be one of {', '.join(FEW_STEPS)}, or not set")
+        return draft
+
+    @field_validator("styles")
+    @classmethod
+    def _names_differ(cls, styles: tuple[StyleSetting, ...]) -> tuple[StyleSetting, ...]:
+        names = [*FEW_STEPS, *(style.name for style in styles)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the name {', '.join(twice)} is taken")
+        return styles
+
     @model_validator(mode="after")
     def _keys_guard_the_open_door(self) -> "Settings":
         if not self.api_keys and not is_loopback(self.http_host):
@@ -103,6 +157,9 @@ def read_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         raise CannotStart("\n".join(_sentence(mistake) for mistake in error.errors(include_input=False))) from error
+    except SettingsError as error:
+        # Of a variable that must be JSON.
+        raise CannotStart(f"LIMNER_STYLES: {error.__cause__ or error}") from error
     except UnicodeDecodeError as error:
         raise CannotStart(f".env cannot be read: it is not UTF-8 ({error.reason} at byte {error.start}).") from error
 
@@ -125,8 +182,9 @@ def _sentence(mistake: Any) -> str:
     message = str(mistake["msg"]).removeprefix("Value error, ")
     if not mistake["loc"]:
         return message
-    name = str(mistake["loc"][0])
-    return f"{name if name.isupper() else PREFIX + name.upper()}: {message}"
+    name, *inside = map(str, mistake["loc"])
+    where = ".".join([name if name.isupper() else PREFIX + name.upper(), *inside])
+    return f"{where}: {message}"
 
 
 def is_loopback(host: str) -> bool:

@@ -41,6 +41,8 @@ def service_of(request: Request) -> Service:
 
 CurrentService = Annotated[Service, Depends(service_of)]
 Limit = Annotated[int, Query(ge=1, le=100)]
+#: Seconds.
+PreviewInterval = Annotated[float | None, Query(ge=0.2, le=600, allow_inf_nan=False)]
 
 router = APIRouter(responses={status: dict(body) for status, body in PROBLEMS.items()})
 
@@ -108,11 +110,14 @@ async def _job_to_follow(job_id: str, service: CurrentService, asker: CurrentAsk
 
 @router.get("/jobs/{job_id}/events", response_class=EventSourceResponse)
 async def events(
-    job: Annotated[Job, Depends(_job_to_follow)], service: CurrentService, asker: CurrentAsker
+    job: Annotated[Job, Depends(_job_to_follow)],
+    service: CurrentService,
+    asker: CurrentAsker,
+    preview_interval: PreviewInterval = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Server-sent events, from where the job stands to its ending."""
+    """Server-sent events, from where the job stands to its ending; with a preview every so many seconds if asked."""
     try:
-        async with aclosing(service.follow(job.id, asker)) as stream:
+        async with aclosing(service.follow(job.id, asker, preview_interval)) as stream:
             async for happened in stream:
                 name, data = render.event(happened)
                 yield ServerSentEvent(event=name, data=data)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StrictInt, StrictStr, Tag
 from pydantic_core import PydanticKnownError
 
-from bot.jobs import ImageRequest, Refinement, Sampler
+from bot.jobs import ImageRequest, Quality, Refinement, Sampler
 
 
 def _whole(text: str) -> str:
@@ -35,8 +35,12 @@ class GenerateBody(Body):
     negative_prompt: Text | None = None
     width: StrictInt | None = None
     height: StrictInt | None = None
+    quality: Quality | None = None
+    style: Text | None = None
     num_inference_steps: StrictInt | None = None
     guidance_scale: Number | None = None
+    guidance_end: Number | None = None
+    refine_at: Number | None = None
     seed: StrictInt | None = None
     sampler: Sampler | None = None
     num_images: StrictInt | None = None
@@ -51,8 +55,11 @@ class RefineBody(Body):
     prompt: Annotated[Text, Field(examples=["warmer light"])]
     negative_prompt: Text | None = None
     strength: Number | None = None
+    quality: Quality | None = None
+    style: Text | None = None
     num_inference_steps: StrictInt | None = None
     guidance_scale: Number | None = None
+    guidance_end: Number | None = None
     seed: StrictInt | None = None
     sampler: Sampler | None = None
 

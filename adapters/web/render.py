@@ -1,5 +1,6 @@
 """What the core says -> JSON bodies and server-sent events. Pure."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +14,7 @@ from adapters.web.bodies import (
     RunningJob,
     StatusBody,
 )
-from bot.events import Cancelled, Done, Event, Failed, Progress, Queued, Started
+from bot.events import Cancelled, Done, Event, Failed, Preview, Progress, Queued, Started
 from bot.jobs import Image, ImageRequest, Job
 from bot.service import Running, Status
 
@@ -73,6 +74,8 @@ def event(happened: Event) -> tuple[str, dict[str, Any]]:
             return "started", {}
         case Progress():
             return "progress", asdict(happened)
+        case Preview(image, jpeg):
+            return "preview", {"image": image, "jpeg": base64.b64encode(jpeg).decode()}
         case Done(images):
             return "done", {"images": [summary(image).model_dump() for image in images]}
         case Failed(failure):

@@ -13,9 +13,10 @@ from typing import Any
 import structlog
 
 from bot.errors import JobCancelled, JobFailed, WorkerDied
-from bot.events import Progress
+from bot.events import Preview, Progress
 from bot.inference.wire import (
     LENGTH_BYTES,
+    Alive,
     Broke,
     Cancel,
     Dropped,
@@ -23,12 +24,15 @@ from bot.inference.wire import (
     Load,
     Loaded,
     LoadFailed,
+    Look,
+    News,
     Order,
     Paint,
     Report,
     Told,
     packed,
 )
+from bot.jobs import ImageRequest, Job
 from bot.ports import Painted, Work, WorkerState, WorkerStatus
 
 #: Seconds before a worker is started again after its first, second, ... failure in a row.
@@ -41,12 +45,14 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "GOMP_SPINCOUNT": "5000",
 }
+#: Seconds; for a step, a decode or the loading of the refiner, whichever is slowest.
+STEP_TIMEOUT = 300.0
+#: How often a stuck worker is looked for within that time.
+LOOKS = 10
 #: Seconds that a worker gets to end by itself once its pipe is closed.
 FAREWELL = 5.0
 
 log = structlog.get_logger(__name__)
-
-News = Progress | Painted | Finished | Broke | Dropped | WorkerDied
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +60,41 @@ class Run:
     """A job that the worker holds."""
 
     job_id: str
-    news: asyncio.Queue[News]
+    news: asyncio.Queue[News | WorkerDied]
 
 
 class LocalExecutor:
     """Implements bot.ports.Executor."""
 
-    def __init__(self, model: str | None, refiner: str | None, environment: Mapping[str, str]) -> None:
-        self._load = Load(model, refiner)
+    def __init__(self, load: Load, environment: Mapping[str, str], *, step_timeout: float = STEP_TIMEOUT) -> None:
+        """`step_timeout`: seconds without a finished step, after which a worker that has jobs is ended."""
+        self._load = load
         self._environment = {**ENVIRONMENT, **environment}
+        self._step_timeout = step_timeout
         self._status = WorkerStatus(name="local", state=WorkerState.STARTING)
         self._process: asyncio.subprocess.Process | None = None
         self._runs: dict[int, Run] = {}
         self._numbers = itertools.count(1)
         self._changed: Callable[[], None] = lambda: None
+        #: Pixels of a picture whose size is left to the model; pixels and number of all that are painted at once.
+        self._native_pixels = 0
+        self._pixels = 0
+        self._rows = 0
+        #: When the worker was last heard, or given the first of its jobs; by the loop's clock.
+        self._heard_at = 0.0
 
-    @property
-    def capacity(self) -> int:
-        return 1 if self._status.state in (WorkerState.READY, WorkerState.BUSY) else 0
+    def has_room(self, held: Sequence[Job]) -> bool:
+        """One job more than are painted at once, so that the worker never waits for the next."""
+        if self._status.state not in (WorkerState.READY, WorkerState.BUSY):
+            return False
+        images = sum(job.request.num_images for job in held)
+        return images <= self._rows and sum(map(self._pixels_of, held)) < self._pixels + self._native_pixels
+
+    def _pixels_of(self, job: Job) -> int:
+        request = job.request
+        sides = (request.width, request.height) if isinstance(request, ImageRequest) else (None, None)
+        one = sides[0] * sides[1] if sides[0] and sides[1] else self._native_pixels
+        return one * request.num_images
 
     def status(self) -> Sequence[WorkerStatus]:
         return [self._status]
@@ -85,15 +108,17 @@ class LocalExecutor:
             await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
             self._set(state=WorkerState.STARTING, restarts=self._status.restarts + 1)
 
-    async def paint(self, work: Work) -> AsyncGenerator[Progress | Painted, None]:
+    async def paint(self, work: Work) -> AsyncGenerator[Progress | Preview | Painted, None]:
         number = next(self._numbers)
         run = self._runs[number] = Run(work.job_id, asyncio.Queue())
         try:
+            if self._status.state is not WorkerState.BUSY:
+                self._heard_at = asyncio.get_running_loop().time()
             self._send(Paint(number, work))
             self._set(state=WorkerState.BUSY)
             while True:
                 match await run.news.get():
-                    case Progress() | Painted() as event:
+                    case Progress() | Preview() | Painted() as event:
                         yield event
                     case Finished(memory_used):
                         self._set(memory_used=memory_used)
@@ -111,6 +136,12 @@ class LocalExecutor:
             del self._runs[number]
             if not self._runs and self._status.state is WorkerState.BUSY:
                 self._set(state=WorkerState.READY)
+
+    def preview(self, job_id: str, interval: float | None) -> None:
+        for number, run in self._runs.items():
+            if run.job_id == job_id:
+                with suppress(WorkerDied):
+                    self._send(Look(number, interval))
 
     def cancel(self, job_id: str) -> None:
         for number, run in self._runs.items():
@@ -138,24 +169,37 @@ class LocalExecutor:
         self._set(pid=process.pid)
         log.info("worker started", pid=process.pid)
         was_well = False
+        watch = asyncio.create_task(self._watch(process), name="watch the worker's steps")
         try:
             self._send(self._load)
             async for report in _reports(process.stdout):
                 was_well = was_well or isinstance(report, Loaded)
                 self._hear(report)
         finally:
+            stuck = watch.done()
+            watch.cancel()
             self._process = None
             await _end(process)
-        self._bury(process)
+        how = f"took no step for {self._step_timeout:g} seconds" if stuck else _how_it_ended(process.returncode)
+        self._bury(process, how)
         return was_well
 
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Ends when it had to kill the worker."""
+        clock = asyncio.get_running_loop().time
+        while self._status.state is not WorkerState.BUSY or clock() - self._heard_at < self._step_timeout:
+            await asyncio.sleep(self._step_timeout / LOOKS)
+        process.kill()
+
     def _hear(self, report: Report) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
         match report:
             case Told(number, news):
                 if number in self._runs:
                     self._runs[number].news.put_nowait(news)
             case Loaded():
-                log.info("worker ready", model=report.model, device=report.device, dtype=report.dtype)
+                log.info("worker ready", model=report.model, device=report.device, dtype=report.dtype, plan=report.plan)
+                self._native_pixels, self._pixels, self._rows = report.native_pixels, report.pixels, report.rows
                 self._set(
                     state=WorkerState.READY,
                     model=report.model,
@@ -164,14 +208,16 @@ class LocalExecutor:
                     dtype=report.dtype,
                     memory_used=report.memory_used,
                     memory_total=report.memory_total,
+                    plan=report.plan,
                     detail=None,
                 )
             case LoadFailed(detail):
                 log.error("model could not be loaded", detail=detail)
                 self._set(detail=detail)
+            case Alive():
+                pass
 
-    def _bury(self, process: asyncio.subprocess.Process) -> None:
-        how = _how_it_ended(process.returncode)
+    def _bury(self, process: asyncio.subprocess.Process, how: str) -> None:
         log.error("worker ended", pid=process.pid, how=how)
         loading = self._status.state is WorkerState.STARTING
         detail = (self._status.detail if loading else None) or f"The worker process {how}."

@@ -1,131 +1,315 @@
-"""One job with the stock pipelines: one call per image, so that every image can be repeated alone."""
+"""All jobs of a worker: rows for their images, steps for the rows, pictures out of those that are finished.
 
-import importlib.metadata
-import io
-from collections.abc import Callable
-from typing import Any
+One thread, the step thread, calls it between any two steps. What needs no device is done by threads of its own.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-import bot
-from bot.errors import JobCancelled, JobFailed
-from bot.events import Progress
+from bot.errors import JobFailed
+from bot.events import Preview, Progress
+from bot.inference import png
+from bot.inference.caps import Caps
+from bot.inference.denoise import Denoiser, Key, Row, UNet
+from bot.inference.loop import StepFailed, StepLoop, TooLarge
+from bot.inference.lora import Loras
 from bot.inference.pipelines import Pipelines, explained
-from bot.jobs import ImageRequest, Recipe, Refinement
+from bot.inference.preview import preview
+from bot.inference.rows import RowMaker, loras_of, recipe_of, size_of
+from bot.inference.wire import Broke, Dropped, Finished, News
+from bot.jobs import Recipe, Refinement, Stage
 from bot.ports import Painted, Work
+from bot.styles import Style
 
-#: PNG text chunk that holds the recipe as JSON.
-RECIPE_KEY = "limner"
-SEEDS = 2**64
+#: PNGs at once; the rest of the machine belongs to others.
+PNG_THREADS = 2
 
-VERSIONS = {
-    "limner": bot.__version__,
-    **{name: importlib.metadata.version(name) for name in ("diffusers", "torch", "transformers")},
-}
+T = TypeVar("T")
 
-Tell = Callable[[Progress | Painted], None]
+#: Run -> what happened to it. Called from several threads, one at a time.
+Tell = Callable[[int, News], None]
 
 
-def paint(pipelines: Pipelines, work: Work, *, tell: Tell, cancelled: Callable[[], bool]) -> None:
-    """Tells progress per step, then each image. Raises JobCancelled or JobFailed; the pipelines stay good for more."""
-    try:
-        for index, image_id in enumerate(work.image_ids):
-            if cancelled():
-                raise JobCancelled
-            recipe = _recipe(pipelines, work, index)
-            follow_steps = _StepCallback(index + 1, len(work.image_ids), tell, cancelled)
-            picture = _call(pipelines, recipe, work.source, follow_steps)
-            tell(Painted(image_id, encode(picture, image_id, recipe), recipe))
-    except torch.OutOfMemoryError as error:
-        detail = "The device's memory is too small for this. Try a smaller size."
-        raise JobFailed("out_of_memory", detail) from error
-    except (JobCancelled, JobFailed):
-        raise
-    except Exception as error:
-        raise JobFailed("painting_failed", f"{type(error).__name__}: {explained(error)}") from error
+@dataclass(slots=True, eq=False)
+class Painting:
+    """A run of a job."""
+
+    number: int
+    work: Work
+    #: Of one image.
+    pixels: int
+    steps_per_image: int = 0
+    #: How many of the images have a row, or had one.
+    begun: int = 0
+    #: Rows in flight.
+    rows: list[Row] = field(default_factory=list)
+    #: Steps that are finished, over all images.
+    steps: int = 0
+    decoded: int = 0
+    #: PNGs that were told of.
+    painted: int = 0
+    preview_interval: float | None = None
+    preview_due: float = 0.0
+    over: bool = False
+
+    @property
+    def waits(self) -> bool:
+        return self.begun < self.images
+
+    @property
+    def images(self) -> int:
+        return len(self.work.image_ids)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """In their order."""
+        request = self.work.request
+        if isinstance(request, Refinement):
+            return (request.stage or Stage.REFINER,)
+        return (Stage.BASE,) if request.refine_at is None else (Stage.BASE, Stage.REFINER)
 
 
-def _recipe(pipelines: Pipelines, work: Work, index: int) -> Recipe:
-    request = work.request
-    assert request.seed is not None
-    match request:
-        case ImageRequest():
-            stage, model = "base", pipelines.model
-            width, height = request.width or pipelines.native_side, request.height or pipelines.native_side
-            of_parent: dict[str, Any] = {}
-        case Refinement():
-            stage, model = "refiner", pipelines.refiner
-            width, height = _open(work.source).size
-            of_parent = {
-                "strength": request.strength,
-                "parent_id": request.image_id,
-                "parent_sha256": work.source_sha256,
-            }
-    return Recipe(
-        stage=stage,
-        model=model,
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
-        width=width,
-        height=height,
-        seed=(request.seed + index) % SEEDS,
-        sampler=request.sampler,
-        num_inference_steps=request.num_inference_steps,
-        guidance_scale=request.guidance_scale,
-        device=pipelines.device.name,
-        dtype=pipelines.device.dtype_name,
-        versions=VERSIONS,
-        **of_parent,
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class Owner:
+    """Whose row it is."""
+
+    painting: Painting
+    index: int
+    recipe: Recipe
 
 
-def _call(pipelines: Pipelines, recipe: Recipe, source: bytes | None, follow_steps: Any) -> Image.Image:
-    how: dict[str, Any] = {
-        "prompt": recipe.prompt,
-        "negative_prompt": recipe.negative_prompt,
-        "num_inference_steps": recipe.num_inference_steps,
-        "guidance_scale": recipe.guidance_scale,
-        "generator": torch.Generator("cpu").manual_seed(recipe.seed),
-        "callback_on_step_end": follow_steps,
-    }
-    if recipe.stage == "base":
-        pipeline: Any = pipelines.from_words(recipe.sampler)
-        how |= {"width": recipe.width, "height": recipe.height}
-    else:
-        pipeline = pipelines.from_picture(recipe.sampler)
-        how |= {"image": _open(source), "strength": recipe.strength}
-    picture: Image.Image = pipeline(**how).images[0]
-    return picture
+class Painter:
+    """`tell` says what happens to a run; it is called from several threads, but never by two at once."""
 
-
-class _StepCallback:
-    def __init__(self, image: int, images: int, tell: Tell, cancelled: Callable[[], bool]) -> None:
-        self._image = image
-        self._images = images
+    def __init__(
+        self,
+        pipelines: Pipelines,
+        caps: Caps,
+        *,
+        tell: Callable[[int, News], None],
+        clock: Callable[[], float],
+        loras: Loras | None = None,
+        styles: Sequence[Style] = (),
+        compiled: Callable[[Stage], UNet | None] = lambda stage: None,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._pipelines = pipelines
+        self._caps = caps
         self._tell = tell
-        self._cancelled = cancelled
+        self._clock = clock
+        self._loras = loras
+        self._styles = {style.name: style for style in styles}
+        self._compiled = compiled
+        self._wake = wake
+        self._maker = RowMaker(pipelines)
+        self.denoiser = Denoiser(pipelines.device.dtype)
+        self._loop = StepLoop(
+            self.denoiser,
+            caps,
+            unet=self._unet,
+            release=pipelines.device.release,
+            one_stage_at_a_time=pipelines.residence.one_unet_at_a_time,
+        )
+        self._paintings: dict[int, Painting] = {}
+        self._owners: dict[Row, Owner] = {}
+        self._lock = threading.Lock()
+        self._pngs = ThreadPoolExecutor(PNG_THREADS, thread_name_prefix="png")
+        self._previews = ThreadPoolExecutor(1, thread_name_prefix="preview")
 
-    def __call__(self, pipeline: Any, step: int, timestep: int, values: dict[str, Any]) -> dict[str, Any]:
-        # Raised, not `pipeline._interrupt`: that would still decode the picture.
-        if self._cancelled():
-            raise JobCancelled
-        self._tell(Progress(self._image, self._images, step + 1, pipeline.num_timesteps))
-        return values
+    @property
+    def holds_any(self) -> bool:
+        return any(not painting.over for painting in self._paintings.values())
+
+    def accept(self, number: int, work: Work) -> None:
+        try:
+            width, height = size_of(work, self._pipelines.native_side)
+        except Exception as error:
+            with self._lock:
+                self._tell(number, _broke(error))
+            return
+        self._paintings[number] = Painting(number, work, width * height, preview_interval=work.preview_interval)
+
+    def cancel(self, number: int) -> None:
+        """No further step, no decoding, and the places are free."""
+        if (painting := self._paintings.get(number)) is not None:
+            self._end(painting, Dropped())
+
+    def preview(self, number: int, interval: float | None) -> None:
+        if (painting := self._paintings.get(number)) is not None:
+            painting.preview_interval = interval
+
+    def turn(self) -> bool:
+        """Lets in who has room, takes one step, and decodes what it finished. False where there was nothing to do.
+
+        Raises only where the device is lost.
+        """
+        self._forget_what_is_over()
+        while (painting := self._next_waiting()) is not None:
+            self._begin_image(painting)
+        if not len(self._loop):
+            return False
+        for row in (rows := self._step()):
+            self._owners[row].painting.steps += 1
+        for painting in self._paintings_of(rows):
+            self._tell_progress(painting)
+        for row in rows:
+            if row.finished and not self._owners[row].painting.over:
+                self._finish_row(row, self._owners[row])
+        return True
+
+    def _unet(self, key: Key) -> UNet:
+        unet = self._pipelines.unet(key.stage)
+        if self._loras is not None and key.stage is Stage.BASE:
+            self._loras.activate(key.loras)
+        return self._compiled(key.stage) or unet
+
+    def _next_waiting(self) -> Painting | None:
+        """Whoever has the least in flight comes first, then whoever came first. Nobody overtakes for being small."""
+        waiting = [painting for painting in self._paintings.values() if painting.waits and self._is_ready(painting)]
+        painting = min(waiting, key=lambda each: (len(each.rows), each.number), default=None)
+        if painting is None or not self._loop.has_room(painting.stages[0], painting.pixels):
+            return None
+        return painting
+
+    def _is_ready(self, painting: Painting) -> bool:
+        return all(self._pipelines.is_ready(stage, self._wake) for stage in painting.stages)
+
+    def _begin_image(self, painting: Painting) -> None:
+        index = painting.begun
+        painting.begun += 1
+        self._attempt(painting, lambda tiled: self._begin_row(painting, index, tiled=tiled))
+
+    def _begin_row(self, painting: Painting, index: int, *, tiled: bool) -> None:
+        recipe = recipe_of(painting.work, index, self._pipelines, self._styles)
+        painting.steps_per_image = self._maker.steps(recipe)
+        row = self._maker.begin(recipe, painting.work.source, loras_of(painting.work.request), tiled=tiled)
+        self._add(row, Owner(painting, index, recipe))
+
+    def _add(self, row: Row, owner: Owner) -> None:
+        self._owners[row] = owner
+        owner.painting.rows.append(row)
+        self._loop.add(row)
+
+    def _step(self) -> Sequence[Row]:
+        try:
+            rows = self._loop.step()
+        except TooLarge as error:
+            painting = self._owners[error.row].painting
+            self._end(painting, self._too_large(painting))
+            return ()
+        except StepFailed as error:
+            if not self._pipelines.device.is_usable():
+                raise
+            for painting in self._paintings_of(error.rows):
+                self._end(painting, _broke(error.__cause__ or error))
+            return ()
+        self._pipelines.device.pace()
+        return rows
+
+    def _paintings_of(self, rows: Sequence[Row]) -> Sequence[Painting]:
+        return list({self._owners[row].painting: None for row in rows})
+
+    def _tell_progress(self, painting: Painting) -> None:
+        image = self._owners[painting.rows[0]].index + 1
+        steps = painting.images * painting.steps_per_image
+        self._tell_unless_over(painting, Progress(image, painting.images, painting.steps, steps))
+        if painting.preview_interval is None or self._clock() < painting.preview_due:
+            return
+        painting.preview_due = self._clock() + painting.preview_interval
+        arrive = self._pipelines.device.copy(painting.rows[0].x0[0])
+        self._previews.submit(lambda: self._tell_unless_over(painting, Preview(image, preview(arrive()))))
+
+    def _finish_row(self, row: Row, owner: Owner) -> None:
+        del self._owners[row]
+        owner.painting.rows.remove(row)
+        if row.key.stage is Stage.BASE and owner.recipe.refine_at is not None:
+            self._attempt(owner.painting, lambda tiled: self._add(self._maker.go_on(owner.recipe, row), owner))
+            return
+        self._attempt(owner.painting, lambda tiled: self._decode(row, owner, tiled=tiled))
+
+    def _decode(self, row: Row, owner: Owner, *, tiled: bool) -> None:
+        arrive = self._pipelines.device.copy(self._maker.decode(row, tiled=tiled))
+        owner.painting.decoded += 1
+        self._caps.painted(owner.painting.pixels)
+        self._pngs.submit(self._finish_picture, owner, arrive)
+
+    def _finish_picture(self, owner: Owner, arrive: Callable[[], torch.Tensor]) -> None:
+        """In a thread of its own."""
+        painting = owner.painting
+        try:
+            image_id = painting.work.image_ids[owner.index]
+            encoded = png.encode(Image.fromarray(arrive().numpy()), image_id, owner.recipe)
+            memory = self._pipelines.device.memory()[0]
+        except Exception as error:
+            self._tell_end(painting, _broke(error))
+            return
+        self._tell_unless_over(painting, Painted(image_id, encoded, owner.recipe))
+        painting.painted += 1
+        if painting.painted == painting.images:
+            self._tell_end(painting, Finished(memory))
+
+    def _attempt(self, painting: Painting, work: Callable[[bool], None]) -> None:
+        """Where memory runs out, once more, in tiles; what cannot be done fails this job alone."""
+        for tiled in (self._pipelines.tiled, True):
+            try:
+                work(tiled)
+            except torch.OutOfMemoryError:
+                pass
+            except Exception as error:
+                if not self._pipelines.device.is_usable():
+                    raise
+                self._end(painting, _broke(error))
+                return
+            else:
+                return
+            # Out here, as the traceback holds the tensors that are to be given back.
+            self._pipelines.device.release()
+        self._end(painting, self._too_large(painting))
+
+    def _too_large(self, painting: Painting) -> Broke:
+        width, height = size_of(painting.work, self._pipelines.native_side)
+        detail = f"{width}x{height} needs more memory than the device has."
+        scale = (self._caps.largest_painted / painting.pixels) ** 0.5
+        if 0 < scale < 1:
+            detail += f" {int(width * scale) // 8 * 8}x{int(height * scale) // 8 * 8} should fit."
+        else:
+            detail += " Try a smaller size."
+        return Broke("out_of_memory", detail)
+
+    def _end(self, painting: Painting, news: Broke | Dropped) -> None:
+        self._tell_end(painting, news)
+        self._drop_rows(painting)
+
+    def _drop_rows(self, painting: Painting) -> None:
+        for row in painting.rows:
+            self._loop.drop(row)
+            del self._owners[row]
+        painting.rows.clear()
+
+    def _tell_end(self, painting: Painting, news: News) -> None:
+        with self._lock:
+            if not painting.over:
+                painting.over = True
+                self._tell(painting.number, news)
+
+    def _tell_unless_over(self, painting: Painting, news: News) -> None:
+        with self._lock:
+            if not painting.over:
+                self._tell(painting.number, news)
+
+    def _forget_what_is_over(self) -> None:
+        for painting in [painting for painting in self._paintings.values() if painting.over]:
+            self._drop_rows(painting)
+            del self._paintings[painting.number]
 
 
-def _open(source: bytes | None) -> Image.Image:
-    assert source is not None
-    return Image.open(io.BytesIO(source)).convert("RGB")
-
-
-def encode(picture: Image.Image, image_id: str, recipe: Recipe) -> bytes:
-    """PNG with the recipe in its text chunks."""
-    text = PngInfo()
-    text.add_text("Software", f"Limner {bot.__version__}")
-    text.add_text("limner-id", image_id)
-    text.add_itxt(RECIPE_KEY, recipe.to_json())
-    file = io.BytesIO()
-    picture.save(file, "PNG", pnginfo=text, compress_level=4)
-    return file.getvalue()
+def _broke(error: BaseException) -> Broke:
+    if isinstance(error, JobFailed):
+        return Broke(error.code, error.detail)
+    return Broke("painting_failed", f"{type(error).__name__}: {explained(error)}")

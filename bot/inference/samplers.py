@@ -30,6 +30,7 @@ SCHEDULERS: dict[Sampler, tuple[type[Any], dict[str, Any]]] = {
     Sampler.DPMPP_2M: (DPMSolverMultistepScheduler, {}),
     Sampler.DPMPP_2M_KARRAS: (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
     Sampler.LCM: (LCMScheduler, {}),
+    Sampler.EULER_TRAILING: (EulerDiscreteScheduler, {"timestep_spacing": "trailing"}),
 }
 #: The data's standard deviation in LCM's boundary condition (Luo et al., 2023, section 4).
 LCM_SIGMA_DATA = 0.5
@@ -57,6 +58,8 @@ class Course:
     steps: tuple[Step, ...]
     #: How many of the first steps draw noise; a step may draw it and multiply it by 0.
     noisy_steps: int
+    #: Some step needs what the step before it predicted.
+    looks_back: bool
     #: What the first latents are made of: image * `start_image` + noise * `start_noise`.
     start_image: float
     start_noise: float
@@ -95,7 +98,7 @@ def course(
     if begin >= end:
         raise ValueError(f"{num_inference_steps} steps leave none to take here")
     match sampler:
-        case Sampler.EULER:
+        case Sampler.EULER | Sampler.EULER_TRAILING:
             made = _euler(scheduler, timesteps, ancestral=False)
         case Sampler.EULER_ANCESTRAL:
             made = _euler(scheduler, timesteps, ancestral=True)
@@ -111,6 +114,7 @@ def course(
     return Course(
         steps=steps,
         noisy_steps=min(noisy, end) - begin,
+        looks_back=any(step.last_x0 for step in steps),
         start_image=image,
         start_noise=noise,
         table=torch.tensor(steps, dtype=torch.float64).to(torch.float32),

@@ -7,10 +7,13 @@ import pickle
 from dataclasses import dataclass
 from typing import Final
 
-from bot.events import Progress
-from bot.ports import Painted, Work
+from bot.events import Preview, Progress
+from bot.ports import Memory, Painted, Work
+from bot.styles import Style
 
 LENGTH_BYTES: Final = 8
+#: In place of a refiner's name: this Limner has none.
+NO_REFINER: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,11 @@ class Load:
 
     model: str | None
     refiner: str | None
+    memory: Memory = Memory.AUTO
+    #: Compile the UNets' repeated blocks while the worker serves without.
+    compiles: bool = False
+    #: Also the LoRA for few steps, where drafts use one.
+    styles: tuple[Style, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,19 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """So many seconds between two previews of a run; None: no more."""
+
+    number: int
+    interval: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """The worker's own threads say it to the step thread: what it waited for is there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     model: str
     refiner: str
@@ -41,6 +62,13 @@ class Loaded:
     dtype: str
     memory_used: int | None
     memory_total: int | None
+    #: Pixels of a picture whose size is left to the model.
+    native_pixels: int
+    #: Of all pictures that it paints at once, and how many these may be.
+    pixels: int
+    rows: int
+    #: In words, for the operator.
+    plan: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +81,7 @@ class Told:
     """Something about one run."""
 
     number: int
-    news: "Progress | Painted | Finished | Broke | Dropped"
+    news: "News"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +100,14 @@ class Dropped:
     """Cancelled, and no further step is taken."""
 
 
-Order = Load | Paint | Cancel
-Report = Loaded | LoadFailed | Told
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """From time to time, while runs wait for something other than steps."""
+
+
+News = Progress | Preview | Painted | Finished | Broke | Dropped
+Order = Load | Paint | Cancel | Look | Wake
+Report = Loaded | LoadFailed | Told | Alive
 
 
 def packed(message: Order | Report) -> bytes:

@@ -1,4 +1,4 @@
-"""The child process that owns a device: loads the pipelines, paints one job after the other, dies with its parent."""
+"""The child process that owns a device: loads the pipelines, takes steps for all jobs at once, dies with its parent."""
 
 import os
 import pickle
@@ -6,33 +6,35 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
-from bot.errors import JobCancelled, JobFailed
 from bot.inference.wire import (
     LENGTH_BYTES,
-    Broke,
+    Alive,
     Cancel,
-    Dropped,
-    Finished,
     Load,
-    Loaded,
     LoadFailed,
+    Look,
     Order,
     Paint,
     Report,
     Told,
+    Wake,
     packed,
 )
-from bot.ports import Work
 
 if TYPE_CHECKING:
-    from bot.inference.pipelines import Pipelines
+    from bot.inference.studio import Studio
 
 #: So that the serving process, which people wait for, comes first where both share a CPU.
 NICENESS = 5
 EXIT_CANNOT_LOAD = 70
 EXIT_DEVICE_LOST = 71
+#: Seconds between two signs of life while nothing can be stepped.
+PULSE = 5.0
+#: Seconds; a worker without jobs waits for its parent alone.
+NEVER = 1e6
 
 
 class Line:
@@ -41,22 +43,38 @@ class Line:
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         self._incoming = incoming
         self._outgoing = outgoing
-        self.work: queue.SimpleQueue[Load | Paint] = queue.SimpleQueue()
-        #: Runs to be dropped; asked between any two steps.
-        self.cancelled: set[int] = set()
+        self._writing = threading.Lock()
+        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
 
     def listen(self) -> None:
-        """In a thread of its own, so that the parent is heard in the middle of a step. No parent, no worker."""
+        """In a thread of its own, so that the parent's end is seen in the middle of a step. No parent, no worker."""
         while order := self._read():
-            if isinstance(order, Cancel):
-                self.cancelled.add(order.number)
-            else:
-                self.work.put(order)
+            self._orders.put(order)
         os._exit(0)
 
+    def first(self) -> Load:
+        order = self._orders.get()
+        assert isinstance(order, Load)
+        return order
+
+    def orders(self, *, wait: float | None) -> Iterator[Order]:
+        """All that came so far. Where there are none it waits so many seconds; None: not at all."""
+        try:
+            yield self._orders.get(block=wait is not None, timeout=wait)
+            while True:
+                yield self._orders.get_nowait()
+        except queue.Empty:
+            return
+
+    def wake(self) -> None:
+        self._orders.put(Wake())
+
     def report(self, report: Report) -> None:
-        self._outgoing.write(packed(report))
-        self._outgoing.flush()
+        """From any thread."""
+        message = packed(report)
+        with self._writing:
+            self._outgoing.write(message)
+            self._outgoing.flush()
 
     def _read(self) -> Order | None:
         head = self._incoming.read(LENGTH_BYTES)
@@ -72,9 +90,7 @@ def main() -> None:
     os.nice(NICENESS)
     line = _open_line()
     threading.Thread(target=line.listen, name="listen", daemon=True).start()
-    order = line.work.get()
-    assert isinstance(order, Load)
-    serve(line, order)
+    serve(line, line.first())
 
 
 def _open_line() -> Line:
@@ -86,23 +102,20 @@ def _open_line() -> Line:
 
 def serve(line: Line, load: Load) -> None:
     # Importing torch and diffusers takes seconds, in which the parent is heard already.
-    from bot.inference.pipelines import Pipelines, explained
+    from bot.inference.pipelines import explained
+    from bot.inference.studio import Studio
 
     try:
-        loaded = Pipelines.load(load.model, load.refiner)
+        studio = Studio.open(load, tell=lambda number, news: line.report(Told(number, news)), wake=line.wake)
     except Exception as error:
         line.report(LoadFailed(explained(error)))
         _exit(EXIT_CANNOT_LOAD)
-    device = loaded.device
-    line.report(Loaded(loaded.model, loaded.refiner, device.name, device.dtype_name, *device.memory()))
-    while True:
-        order = line.work.get()
-        assert isinstance(order, Paint)
-        news = _attempt(line, loaded, order.number, order.work)
-        line.cancelled.discard(order.number)
-        line.report(Told(order.number, news))
-        if not device.is_usable():
-            _exit(EXIT_DEVICE_LOST)
+    line.report(studio.loaded)
+    try:
+        _work(line, studio)
+    except Exception as error:
+        print(f"limner: the worker cannot go on: {explained(error.__cause__ or error)}", file=sys.stderr)
+        _exit(EXIT_DEVICE_LOST)
 
 
 def _exit(code: int) -> NoReturn:
@@ -111,24 +124,22 @@ def _exit(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _attempt(line: Line, loaded: "Pipelines", number: int, work: Work) -> Finished | Broke | Dropped:
-    """Whatever one job runs into is that job's alone."""
-    from bot.inference.paint import paint
-
-    try:
-        paint(
-            loaded,
-            work,
-            tell=lambda news: line.report(Told(number, news)),
-            cancelled=lambda: number in line.cancelled,
-        )
-    except JobCancelled:
-        return Dropped()
-    except JobFailed as error:
-        return Broke(error.code, error.detail)
-    finally:
-        loaded.device.release()
-    return Finished(loaded.device.memory()[0])
+def _work(line: Line, studio: "Studio") -> NoReturn:
+    """The step loop. Orders are taken between any two steps."""
+    painter, busy = studio.painter, False
+    while True:
+        wait = None if busy else PULSE if painter.holds_any else NEVER
+        for order in line.orders(wait=wait):
+            match order:
+                case Paint(number, work):
+                    painter.accept(number, work)
+                case Cancel(number):
+                    painter.cancel(number)
+                case Look(number, interval):
+                    painter.preview(number, interval)
+        busy = painter.turn()
+        if painter.holds_any and not busy:
+            line.report(Alive())
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ import pytest
 
 from bot.app import DATABASE
 from bot.errors import AlreadyOver, JobFailed, ShuttingDown, WorkerDied
-from bot.events import Cancelled, Done, Event, Failed, Progress, Queued, Started
+from bot.events import Cancelled, Done, Event, Failed, Preview, Progress, Queued, Started
 from bot.jobs import ImageRequest, Job, JobStatus, Refinement
 from bot.policy import Asker
 from bot.service import Service
 from storage.images import Images
 from storage.jobs import Jobs
 from tests.conftest import OpenLimner
-from tests.fakes.executor import FakeExecutor
+from tests.fakes.executor import JPEG, FakeExecutor
 
 ANN = Asker("test:ann", "test:studio")
 KILLED = WorkerDied("The worker process was ended by SIGKILL.")
@@ -107,7 +107,7 @@ async def test_a_job_is_queued_then_started_then_makes_progress_then_is_done(lim
         done = heard.pop()
         kept = await service.job(job.id, ANN)
 
-    assert heard == [Queued(1), Started(), *(Progress(image, 2, step, 2) for image in (1, 2) for step in (1, 2))]
+    assert heard == [Queued(1), Started(), *(Progress((step + 1) // 2, 2, step, 4) for step in range(1, 5))]
     assert isinstance(done, Done)
     assert tuple(image.id for image in done.images) == job.image_ids
     assert (kept.status, kept.attempts, kept.failure) == (JobStatus.DONE, 1, None)
@@ -331,9 +331,9 @@ async def test_a_running_job_that_is_cancelled_stops_before_its_next_step_and_le
     async with limner(executor) as service:
         job = await ask(service, steps=3, images=2)
         async with aclosing(service.follow(job.id, ANN)) as stream:
-            await hear_until(stream, Progress(1, 2, 3, 3))
+            await hear_until(stream, Progress(1, 2, 3, 6))
             executor.hold(at_step=2)
-            heard = await hear_until(stream, Progress(2, 2, 1, 3))
+            heard = await hear_until(stream, Progress(2, 2, 4, 6))
             await service.cancel(job.id, ANN)
             heard = [event async for event in stream]
         assert isinstance(await ending(service, await ask(service, steps=1)), Done)
@@ -419,9 +419,9 @@ async def test_a_cancelled_job_that_was_half_painted_before_leaves_no_file(
     async with limner(executor) as service:
         job = await ask(service, images=2)
         async with aclosing(service.follow(job.id, ANN)) as stream:
-            await hear_until(stream, Progress(1, 2, 2, 2))
+            await hear_until(stream, Progress(1, 2, 2, 4))
             executor.hold(at_step=2)
-            await hear_until(stream, Progress(2, 2, 1, 2))
+            await hear_until(stream, Progress(2, 2, 3, 4))
     assert len(image_files()) <= 1
     async with limner(FakeExecutor(ready=False)) as service:
         await service.cancel(job.id, ANN)
@@ -446,6 +446,63 @@ async def test_a_job_that_is_cancelled_while_its_worker_dies_leaves_no_file(
     assert image_files() == set()
 
 
+async def test_a_job_that_kills_its_worker_takes_nobody_along_twice(limner: OpenLimner) -> None:
+    """All that shared its worker are tried once more, each alone: then it is plain who it was."""
+    executor = FakeExecutor(slots=4)
+    executor.hold(at_step=2)
+    executor.die_of("poison")
+    async with limner(executor) as service:
+        good = [await ask(service) for _ in range(3)]
+        for job in good:
+            await reach(service, job, Progress(1, 1, 1, 2))
+        bad = await service.generate(ImageRequest(prompt="poison"), ANN)
+        late = await ask(service)
+        while len(executor.works) < 5:
+            await asyncio.sleep(0)
+        executor.most_at_once = 1
+        executor.release()
+        endings = [await ending(service, job) for job in (*good, bad)]
+        most_at_once = executor.most_at_once
+        assert isinstance(await ending(service, late), Done)
+        attempts = [(await service.job(job.id, ANN)).attempts for job in (*good, bad, late)]
+
+    assert [type(event) for event in endings] == [Done, Done, Done, Failed]
+    assert attempts == [2, 2, 2, 2, 1]
+    assert most_at_once == 1
+
+
+async def test_previews_are_told_to_those_who_look_and_made_for_nobody_else(limner: OpenLimner) -> None:
+    executor = FakeExecutor()
+    executor.hold()
+    async with limner(executor) as service:
+        job = await ask(service)
+        await reach(service, job, Started())
+        async with aclosing(service.follow(job.id, ANN, preview_interval=1.0)) as looks:
+            assert await anext(looks) == Started()
+            blind = asyncio.create_task(hear_all(service, job))
+            await asyncio.sleep(0)
+            executor.release()
+            heard = [event async for event in looks]
+        assert [event for event in heard if isinstance(event, Preview)] == [Preview(1, JPEG)] * 2
+        assert not any(isinstance(event, Preview) for event in await blind)
+        other = await ask(service)
+        assert not any(isinstance(event, Preview) for event in await hear_all(service, other))
+        assert executor.works[1].preview_interval is None
+
+
+async def test_whoever_looks_before_the_job_starts_sees_it_from_the_first_step(limner: OpenLimner) -> None:
+    executor = FakeExecutor(ready=False)
+    async with limner(executor) as service:
+        job = await ask(service, steps=1)
+        async with aclosing(service.follow(job.id, ANN, preview_interval=0.5)) as looks:
+            await anext(looks)
+            executor.become_ready()
+            heard = [event async for event in looks]
+
+    assert executor.works[0].preview_interval == 0.5
+    assert Preview(1, JPEG) in heard
+
+
 async def test_a_picture_that_cannot_be_written_fails_its_job_and_leaves_nothing(
     limner: OpenLimner, image_files: ImageFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -453,7 +510,7 @@ async def test_a_picture_that_cannot_be_written_fails_its_job_and_leaves_nothing
     async with limner(executor) as service:
         unlucky = await ask(service, images=2)
         async with aclosing(service.follow(unlucky.id, ANN)) as stream:
-            await hear_until(stream, Progress(2, 2, 1, 2))
+            await hear_until(stream, Progress(2, 2, 3, 4))
             fail_once(monkeypatch, Images, "save", OSError(28, "No space left on device"))
             lucky = await ask(service)
             failed = [event async for event in stream][-1]

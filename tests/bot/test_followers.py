@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from bot.events import Cancelled, Done, Event, Failed, Progress, Queued, Started
+from bot.events import Cancelled, Done, Event, Failed, Preview, Progress, Queued, Started
 from bot.followers import Followers, Stream, newest
 from bot.jobs import Failure
 
@@ -36,6 +36,18 @@ def test_every_follower_hears_all_events_of_its_job_in_order(followers: Follower
             followers.tell("job", event)
 
         assert (heard(one), heard(two), heard(other)) == (events, events, [])
+
+
+def test_previews_are_for_those_who_asked_and_the_shortest_interval_counts(followers: Followers) -> None:
+    assert followers.preview_interval("job") is None
+    with followers.stream("job") as blind, followers.stream("job", 2.0) as looks:
+        assert followers.preview_interval("job") == 2.0
+        with followers.stream("job", 0.5):
+            assert followers.preview_interval("job") == 0.5
+        followers.tell("job", Preview(1, b"jpeg"))
+
+        assert (heard(blind), heard(looks)) == ([], [Preview(1, b"jpeg")])
+        assert followers.preview_interval("job") == 2.0
 
 
 def test_a_follower_hears_nothing_of_what_was_told_before_it_came(followers: Followers) -> None:

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from bot.jobs import ImageRequest, JobStatus, Recipe, Refinement, Sampler, request_from_json, request_to_json
+from bot.jobs import ImageRequest, JobStatus, Recipe, Refinement, Sampler, Stage, request_from_json, request_to_json
 
 STRANGE = "\ufdfd \U0001f469\u200d\U0001f3a8 \u202eright\u202c \u2028\x00\t \"\\' e\u0301 \uffff"
 
@@ -19,7 +19,7 @@ LEGAL = {
 }
 
 RECIPE = Recipe(
-    stage="base",
+    stage=Stage.BASE,
     model="an owner/a model",
     prompt=STRANGE,
     negative_prompt=None,
@@ -103,7 +103,9 @@ def test_the_json_of_a_request_names_its_kind_and_every_field(request_: ImageReq
 
 
 def test_a_request_that_was_kept_before_a_field_was_added_gets_its_default() -> None:
-    assert request_from_json("generate", '{"prompt": "a cat", "sampler": "euler"}') == ImageRequest(prompt="a cat")
+    assert request_from_json("generate", '{"prompt": "a cat", "sampler": "euler"}') == ImageRequest(
+        prompt="a cat", sampler=Sampler.EULER
+    )
 
 
 @pytest.mark.parametrize("sampler", Sampler)
@@ -112,7 +114,7 @@ def test_a_request_that_was_kept_before_a_field_was_added_gets_its_default() -> 
     [
         RECIPE,
         replace(RECIPE, negative_prompt="", versions={"torch": "2.13.0", "diffusers": "0.42.1"}),
-        replace(RECIPE, stage="refiner", strength=0.3, parent_id="parent", parent_sha256="0" * 64, dtype="float16"),
+        replace(RECIPE, stage=Stage.REFINER, strength=0.3, parent_id="parent", parent_sha256="0" * 64, dtype="float16"),
     ],
     ids=["plain", "with versions", "refined"],
 )

@@ -6,11 +6,16 @@ from math import inf, nan
 import pytest
 
 from bot.errors import BadRequest, Mistake
-from bot.jobs import ImageRequest, Refinement
+from bot.jobs import ImageRequest, Refinement, Sampler
 from bot.prompts import checked_refinement, checked_request, parse_size, tidy
+from bot.quality import Menu
+from bot.styles import Style
 
-REQUEST = ImageRequest(prompt="a cat")
-REFINEMENT = Refinement(image_id="parent", prompt="warmer", strength=1)
+MENU = Menu()
+REQUEST = MENU.filled_in(ImageRequest(prompt="a cat"))
+REFINEMENT = Refinement(
+    image_id="parent", prompt="warmer", strength=1, num_inference_steps=30, guidance_scale=5.0, sampler=Sampler.EULER
+)
 
 NUMBERS_ALLOWED: list[tuple[str, list[int | float | None]]] = [
     ("num_inference_steps", [1, 30, 150]),
@@ -37,7 +42,7 @@ def mistakes(request: ImageRequest | Refinement) -> tuple[Mistake, ...]:
 
 
 def checked(request: ImageRequest | Refinement) -> ImageRequest | Refinement:
-    return checked_request(request) if isinstance(request, ImageRequest) else checked_refinement(request)
+    return checked_request(request, MENU) if isinstance(request, ImageRequest) else checked_refinement(request, MENU)
 
 
 def only_mistake(request: ImageRequest | Refinement) -> Mistake:
@@ -131,7 +136,7 @@ def test_all_mistakes_are_told_at_once_and_the_error_reads_as_their_sentences() 
     )
 
     with pytest.raises(BadRequest) as error:
-        checked_request(wrong)
+        checked_request(wrong, MENU)
 
     assert [mistake.field for mistake in error.value.mistakes] == [
         "prompt",
@@ -209,3 +214,37 @@ def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
         parse_size(text)
 
     assert [mistake.field for mistake in error.value.mistakes] == ["size"]
+
+
+@pytest.mark.parametrize("value", [0.0, -0.1, 1.1, nan, inf])
+@both
+def test_a_guidance_end_outside_its_range_is_told(request_: ImageRequest | Refinement, value: float) -> None:
+    assert only_mistake(replace(request_, guidance_end=value)).field == "guidance_end"
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -0.5, 1.5, nan])
+def test_a_refine_at_outside_its_range_is_told(value: float) -> None:
+    assert only_mistake(replace(REQUEST, refine_at=value)).message.startswith("refine_at must be a number above 0")
+
+
+def test_an_ensemble_that_leaves_a_model_no_step_is_told() -> None:
+    told = only_mistake(replace(REQUEST, refine_at=0.8, num_inference_steps=4)).message
+
+    assert told == "refine_at 0.8 leaves base or refiner no step of 4; take more steps."
+
+
+def test_an_ensemble_where_there_is_no_refiner_is_told() -> None:
+    with pytest.raises(BadRequest, match="this Limner has none"):
+        checked_request(replace(REQUEST, refine_at=0.8), Menu(has_refiner=False))
+
+
+@both
+def test_an_unknown_style_is_answered_with_those_that_there_are(request_: ImageRequest | Refinement) -> None:
+    wrong = replace(request_, style="oil")
+    menu = Menu(styles=(Style(name="ink", lora="ink.safetensors"), Style(name="comic", lora="comic.safetensors")))
+
+    assert only_mistake(wrong).message == "There is no style 'oil'. None are set up here."
+    with pytest.raises(BadRequest) as caught:
+        checked_request(wrong, menu) if isinstance(wrong, ImageRequest) else checked_refinement(wrong, menu)
+    assert str(caught.value) == "There is no style 'oil'. There are ink, comic."
+    assert checked(replace(request_, style=None)).style is None

@@ -13,6 +13,7 @@ from bot.events import Done, Event, Started
 from bot.jobs import Image, ImageRequest, Job, JobStatus, Message, Refinement
 from bot.policy import Asker
 from bot.ports import WorkerState
+from bot.quality import Menu
 from bot.service import Service
 from tests.conftest import CHANCE, OpenLimner
 from tests.fakes.executor import FakeExecutor, png
@@ -46,7 +47,7 @@ async def test_an_accepted_job_is_kept_as_it_was_asked_for(limner: OpenLimner) -
         assert await service.job(job.id, ANN) == job
 
     assert (job.requester, job.space, job.origin) == (ANN.requester, ANN.space, "where to answer")
-    assert job.request == ImageRequest(prompt="a cat", seed=7)
+    assert job.request == Menu().filled_in(ImageRequest(prompt="a cat", seed=7))
     assert job.status is JobStatus.QUEUED
 
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 
 from bot.errors import CannotStart
 from bot.settings import Settings, is_loopback, read_settings
+from bot.styles import Style
 
 OURS = re.compile(r"LIMNER_|(HF|DISCORD|SLACK_BOT|SLACK_APP)_TOKEN$", re.IGNORECASE)
 TOKENS = ["HF_TOKEN", "DISCORD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"]
@@ -51,6 +52,12 @@ def test_without_a_word_it_runs_for_this_machine_only() -> None:
         "api_keys": (),
         "model": None,
         "refiner": None,
+        "memory": "auto",
+        "compile": False,
+        "draft": None,
+        "draft_lora": None,
+        "styles": (),
+        "step_timeout": 300.0,
         "executor": "local",
         "queue_limit": 200,
         "drain_seconds": 60.0,
@@ -289,3 +296,44 @@ def test_settings_are_read_once_and_never_changed() -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         settings.queue_limit = 1  # type: ignore[misc]
+
+
+def test_styles_come_from_limner_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("limner.toml").write_text('[[styles]]\nname = "ink"\nlora = "ink.safetensors"\nweight = 0.8\n')
+
+    (style,) = read_settings().styles
+    assert style.style() == Style(name="ink", lora="ink.safetensors", weight=0.8)
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ('[[styles]]\nname = "ink"', "lora"),
+        ('[[styles]]\nname = "an ink"\nlora = "x"', "pattern"),
+        ('[[styles]]\nname = "lcm"\nlora = "x"', "lcm is taken"),
+        ('[[styles]]\nname = "a"\nlora = "x"\n[[styles]]\nname = "a"\nlora = "y"', "a is taken"),
+        ('[[styles]]\nname = "a"\nlora = "x"\nweigth = 1', "weigth"),
+        ('[[styles]]\nname = "a"\nlora = "x"\nweight = 9', "less than or equal to 4"),
+        ('draft = "turbo"', "must be one of lcm, lightning"),
+        ('memory = "huge"', "'auto', 'full', 'balanced' or 'low'"),
+        ("step_timeout = 0", "greater than 0"),
+    ],
+)
+def test_a_mistake_in_limner_toml_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("limner.toml").write_text(toml)
+
+    with pytest.raises(CannotStart) as caught:
+        read_settings()
+
+    assert told in str(caught.value)
+
+
+def test_styles_that_are_no_json_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_STYLES", "ink")
+
+    with pytest.raises(CannotStart, match="LIMNER_STYLES: "):
+        read_settings()

@@ -13,21 +13,24 @@ import pytest_asyncio
 from PIL import Image
 
 from bot.errors import JobCancelled
-from bot.events import Progress
+from bot.events import Preview, Progress
 from bot.inference.local import LocalExecutor
 from bot.inference.pipelines import DEMO
-from bot.jobs import ImageRequest, Refinement
+from bot.inference.wire import Load
+from bot.jobs import ImageRequest, Refinement, Sampler, Stage
 from bot.ports import Executor, Painted, Work, WorkerState
+from bot.quality import Menu
 from tests.fakes.executor import FakeExecutor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STEPS = 3
-CAT = ImageRequest(prompt="a cat", width=64, height=96, num_inference_steps=STEPS, seed=7)
+MENU = Menu()
+CAT = MENU.filled_in(ImageRequest(prompt="a cat", width=64, height=96, num_inference_steps=STEPS, seed=7))
 
 EXECUTORS: dict[str, Callable[[], Executor]] = {
     "fake": FakeExecutor,
-    "local": lambda: LocalExecutor(DEMO, DEMO, dict(os.environ)),
+    "local": lambda: LocalExecutor(Load(DEMO, DEMO), dict(os.environ)),
 }
 
 
@@ -35,7 +38,7 @@ EXECUTORS: dict[str, Callable[[], Executor]] = {
 async def executor(request: pytest.FixtureRequest) -> AsyncIterator[Executor]:
     executor = EXECUTORS[request.param]()
     task = asyncio.create_task(executor.run(lambda: None))
-    await until(lambda: executor.capacity > 0)
+    await until(lambda: executor.has_room([]))
     yield executor
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -53,13 +56,15 @@ def work(job_id: str = "job", request: ImageRequest | Refinement = CAT, **more: 
     return Work(job_id=job_id, image_ids=image_ids, request=request, **more)
 
 
-async def events(executor: Executor, of: Work) -> list[Progress | Painted]:
+async def events(executor: Executor, of: Work) -> list[Progress | Preview | Painted]:
     async with aclosing(executor.paint(of)) as stream:
         return [event async for event in stream]
 
 
 async def images(executor: Executor, of: Work) -> list[Painted]:
-    return [event for event in await events(executor, of) if isinstance(event, Painted)]
+    """In the order of the work's IDs; they may come in any."""
+    painted = [event for event in await events(executor, of) if isinstance(event, Painted)]
+    return sorted(painted, key=lambda image: of.image_ids.index(image.image_id))
 
 
 async def test_a_job_brings_its_progress_and_then_its_image(executor: Executor) -> None:
@@ -72,7 +77,7 @@ async def test_a_job_brings_its_progress_and_then_its_image(executor: Executor) 
     assert (image.recipe.prompt, image.recipe.seed, image.recipe.width) == ("a cat", 7, 64)
 
 
-async def test_images_come_in_the_order_of_their_ids_with_seeds_that_count_up(executor: Executor) -> None:
+async def test_each_image_has_its_id_and_seeds_count_up(executor: Executor) -> None:
     painted = await images(executor, work(request=replace(CAT, num_images=3)))
 
     assert [image.image_id for image in painted] == ["job-0", "job-1", "job-2"]
@@ -81,7 +86,15 @@ async def test_images_come_in_the_order_of_their_ids_with_seeds_that_count_up(ex
 
 async def test_a_refinement_has_the_size_of_its_source_and_names_it(executor: Executor) -> None:
     (parent,) = await images(executor, work())
-    refinement = Refinement(image_id="parent", prompt="snow", num_inference_steps=4, seed=1)
+    refinement = Refinement(
+        image_id="parent",
+        prompt="snow",
+        num_inference_steps=4,
+        guidance_scale=5.0,
+        sampler=Sampler.EULER,
+        stage=Stage.REFINER,
+        seed=1,
+    )
 
     (image,) = await images(executor, work("refine", refinement, source=parent.png, source_sha256="ab" * 32))
 
@@ -122,6 +135,27 @@ async def test_a_job_is_cancelled_before_it_takes_its_first_step(executor: Execu
     executor.cancel("long")
 
     assert [type(error) for error in await asyncio.gather(long, waiting, return_exceptions=True)] == [JobCancelled] * 2
+
+
+async def test_previews_come_for_whoever_looks_and_only_then(executor: Executor) -> None:
+    long = replace(CAT, num_inference_steps=40)
+
+    assert any(isinstance(event, Preview) for event in await events(executor, work(request=long, preview_interval=0)))
+    assert not any(isinstance(event, Preview) for event in await events(executor, work(request=long)))
+
+
+async def test_one_may_begin_and_cease_to_look_in_the_middle(executor: Executor) -> None:
+    executor.preview("unknown", 0)
+    seen = 0
+    async with aclosing(executor.paint(work(request=replace(CAT, num_inference_steps=150)))) as stream:
+        await anext(stream)
+        executor.preview("job", 0)
+        async for event in stream:
+            if isinstance(event, Preview):
+                seen += 1
+                executor.preview("job", None)
+
+    assert 1 <= seen < 100
 
 
 async def test_cancelling_what_nobody_knows_changes_nothing(executor: Executor) -> None:
@@ -165,5 +199,5 @@ async def test_it_has_no_room_before_it_runs(make: Callable[[], Executor]) -> No
 
     if isinstance(executor, FakeExecutor):
         executor = FakeExecutor(ready=False)
-    assert executor.capacity == 0
+    assert not executor.has_room([])
     assert [worker.state for worker in executor.status()] == [WorkerState.STARTING]

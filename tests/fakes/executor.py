@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from bot.errors import JobCancelled, JobFailed, WorkerDied
-from bot.events import Progress
-from bot.jobs import ImageRequest, Recipe
+from bot.events import Preview, Progress
+from bot.jobs import ImageRequest, Job, Recipe, Sampler, Stage
 from bot.ports import Painted, Work, WorkerState, WorkerStatus
 
+#: What stands for a preview.
+JPEG = b"a small picture"
 #: Pixels, where a request leaves the size to the model.
 SIDE = 64
 
@@ -21,6 +23,10 @@ class Painting:
     """A job in a slot."""
 
     cancelled: bool = False
+    #: Its worker is gone.
+    died: bool = False
+    #: Somebody wants previews; there is one after each step then.
+    looked_at: bool = False
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -34,6 +40,7 @@ class FakeExecutor:
         self._slots = slots
         self._ready = ready
         self._held_at: int | None = None
+        self._deadly: str | None = None
         self._mishaps: list[JobFailed | WorkerDied] = []
         self._paintings: dict[str, Painting] = {}
         self._changed: Callable[[], None] = lambda: None
@@ -55,9 +62,12 @@ class FakeExecutor:
         """The next jobs end with this instead of their last image."""
         self._mishaps += [mishap] * times
 
-    @property
-    def capacity(self) -> int:
-        return self._slots if self._ready else 0
+    def die_of(self, prompt: str) -> None:
+        """A job with this prompt kills the worker at its first step, and with it all jobs in the slots."""
+        self._deadly = prompt
+
+    def has_room(self, held: Sequence[Job]) -> bool:
+        return self._ready and len(held) < self._slots
 
     def status(self) -> Sequence[WorkerStatus]:
         well = WorkerState.BUSY if self._paintings else WorkerState.READY
@@ -67,17 +77,22 @@ class FakeExecutor:
         self._changed = changed
         await asyncio.get_running_loop().create_future()
 
-    async def paint(self, work: Work) -> AsyncGenerator[Progress | Painted, None]:
-        painting = self._paintings[work.job_id] = Painting()
+    async def paint(self, work: Work) -> AsyncGenerator[Progress | Preview | Painted, None]:
+        painting = self._paintings[work.job_id] = Painting(looked_at=work.preview_interval is not None)
         self.works.append(work)
         self.most_at_once = max(self.most_at_once, len(self._paintings))
         mishap = self._mishaps.pop(0) if self._mishaps else None
         images, steps = len(work.image_ids), work.request.num_inference_steps
+        assert steps is not None
         try:
             for number, image_id in enumerate(work.image_ids, start=1):
                 for step in range(1, steps + 1):
+                    if work.request.prompt == self._deadly:
+                        self._kill_all()
                     await self._before(step, painting)
-                    yield Progress(number, images, step, steps)
+                    yield Progress(number, images, (number - 1) * steps + step, images * steps)
+                    if painting.looked_at:
+                        yield Preview(number, JPEG)
                 if mishap is not None and number == images:
                     raise mishap
                 yield painted(work, number, image_id)
@@ -91,6 +106,17 @@ class FakeExecutor:
             await painting.released.wait()
         if painting.cancelled:
             raise JobCancelled
+        if painting.died:
+            raise WorkerDied("The worker process was ended by SIGSEGV.")
+
+    def _kill_all(self) -> None:
+        for painting in self._paintings.values():
+            painting.died = True
+            painting.released.set()
+
+    def preview(self, job_id: str, interval: float | None) -> None:
+        if painting := self._paintings.get(job_id):
+            painting.looked_at = interval is not None
 
     def cancel(self, job_id: str) -> None:
         if painting := self._paintings.get(job_id):
@@ -109,15 +135,17 @@ def painted(work: Work, number: int, image_id: str) -> Painted:
         size = Image.open(io.BytesIO(work.source)).size
         strength, parent_id = request.strength, request.image_id
     seed = request.seed + number - 1
+    assert request.num_inference_steps is not None
+    assert request.guidance_scale is not None
     recipe = Recipe(
-        stage="base" if parent_id is None else "refiner",
+        stage=Stage.BASE if parent_id is None else Stage.REFINER,
         model="fake",
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,
         width=size[0],
         height=size[1],
         seed=seed,
-        sampler=request.sampler,
+        sampler=request.sampler or Sampler.EULER,
         num_inference_steps=request.num_inference_steps,
         guidance_scale=request.guidance_scale,
         strength=strength,

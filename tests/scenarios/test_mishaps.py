@@ -64,13 +64,14 @@ def test_a_job_that_kills_every_worker_is_set_aside(server: Server) -> None:
 def test_sigterm_lets_what_runs_finish_and_leaves_the_rest_for_the_next_start(serve: Serve) -> None:
     server = serve()
     running = server.accept(prompt="a cat", **LONG)
-    queued = [server.accept(prompt=f"dog {number}", **SMALL) for number in range(3)]
+    # More than a worker holds.
+    queued = [server.accept(prompt=f"dog {number}", num_images=4, num_inference_steps=4) for number in range(8)]
     until(lambda: step_of(server) >= 1)
 
     code, log = server.end()
 
     assert code == 0, log
-    assert log.count("job done") == 1
+    assert 1 <= log.count("job done") < 9
     server = serve()
     assert server.job(running)["status"] == "done"
     for job_id in queued:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.jobs import Image, ImageRequest, Job, Message, Recipe, Sampler
+from bot.jobs import Image, ImageRequest, Job, Message, Recipe, Sampler, Stage
 from storage.database import Database
 from storage.files import ImageFolder
 from storage.images import Images
@@ -16,7 +16,7 @@ from storage.jobs import Jobs
 STUDIO, ELSEWHERE = "test:studio", "test:elsewhere"
 
 RECIPE = Recipe(
-    stage="refiner",
+    stage=Stage.REFINER,
     model="an owner/a model",
     prompt="a \U0001f408\u200d\u2b1b 'in' a \"hat\"\u2028",
     negative_prompt="",
@@ -88,7 +88,7 @@ async def accept(database: Database, job_id: str) -> None:
     await Jobs(database).add(job)
 
 
-@pytest.mark.parametrize("recipe", [None, RECIPE, replace(RECIPE, stage="base", strength=None, versions={})])
+@pytest.mark.parametrize("recipe", [None, RECIPE, replace(RECIPE, stage=Stage.BASE, strength=None, versions={})])
 async def test_an_image_comes_back_with_every_field(database: Database, images: Images, recipe: Recipe | None) -> None:
     await accept(database, "job")
     await add(images, "parent")

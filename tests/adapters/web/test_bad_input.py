@@ -57,7 +57,7 @@ WRONG_IN_BOTH = [
     *wrong("guidance_scale", NUMBER, string="5", boolean=True, huge=HUGE, list=[]),
     *wrong("seed", "from 0 to 2**64-1", negative=-1, one_too_big=2**64, huge=HUGE),
     *wrong("seed", WHOLE, float=1.5, whole_float=7.0, string="7", boolean=False, object={}),
-    *wrong("sampler", "or 'lcm'", unknown="ddim", upper_case="EULER", empty="", number=1, list=["euler"]),
+    *wrong("sampler", "or 'euler_trailing'", unknown="ddim", upper_case="EULER", empty="", number=1, list=["euler"]),
     *wrong("sampler", "broken Unicode", half_a_pair="\ud800"),
     *wrong("cfg", "not a field", unknown=7, null=None),
     *wrong("body", "not a field", named_like_the_body=1),

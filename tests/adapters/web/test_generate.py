@@ -11,6 +11,7 @@ from PIL import Image
 
 from bot.errors import JobFailed, WorkerDied
 from bot.jobs import ImageRequest, Sampler
+from bot.quality import Menu
 from bot.service import Service
 from tests.adapters.web.clients import client_of, ok, problem, served
 from tests.conftest import OpenLimner
@@ -67,7 +68,7 @@ async def test_fields_that_are_null_or_missing_get_the_same_defaults(limner: Ope
             ok(await client.post("/generate", json={"prompt": "a cat", **extra}))
 
     requests = [work.request for work in executor.works]
-    assert all(request == ImageRequest(prompt="a cat", seed=request.seed) for request in requests)
+    assert all(request == Menu().filled_in(ImageRequest(prompt="a cat", seed=request.seed)) for request in requests)
 
 
 async def test_four_images_come_in_order(limner: OpenLimner) -> None:

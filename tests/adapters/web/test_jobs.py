@@ -1,6 +1,7 @@
 """Jobs: accepted at once, looked up, followed, cancelled."""
 
 import asyncio
+import base64
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ from bot.errors import JobFailed
 from bot.service import Service
 from tests.adapters.web.clients import Answer, client_of, ok, problem, sent_events, served
 from tests.conftest import OpenLimner
-from tests.fakes.executor import FakeExecutor
+from tests.fakes.executor import JPEG, FakeExecutor
 
 CAT = {"prompt": "a cat", "num_inference_steps": 2, "seed": 7}
 
@@ -120,6 +121,28 @@ async def test_events_carry_what_happened(limner: OpenLimner) -> None:
     assert name == "done"
     assert data["images"][0]["url"] == f"/download/{data['images'][0]['id']}"
     assert before["id"] != job["id"]
+
+
+async def test_previews_are_among_the_events_where_they_are_asked_for(limner: OpenLimner) -> None:
+    executor = FakeExecutor(ready=False)
+    async with limner(executor) as service, client_of(service) as client:
+        job = await accept(client)
+        following = asyncio.create_task(client.get(f"/jobs/{job['id']}/events", params={"preview_interval": 0.5}))
+        await service_hears(service, followers=1)
+        executor.become_ready()
+        events = sent_events((await following).text)
+
+    assert ("preview", {"image": 1, "jpeg": base64.b64encode(JPEG).decode()}) in events
+    assert executor.works[0].preview_interval == 0.5
+
+
+@pytest.mark.parametrize("interval", ["0", "0.1", "601", "nan", "inf", "often", ""])
+async def test_a_pace_that_makes_no_sense_is_refused(limner: OpenLimner, interval: str) -> None:
+    async with limner() as service, client_of(service) as client:
+        job = await accept(client)
+        response = await client.get(f"/jobs/{job['id']}/events", params={"preview_interval": interval})
+
+        assert problem(response, 422, "invalid_request")["errors"][0]["field"] == "preview_interval"
 
 
 async def service_hears(service: Service, *, followers: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.web.access import LOCAL
 from bot.errors import JobFailed
-from bot.jobs import Refinement, Sampler
+from bot.jobs import Refinement, Sampler, Stage
 from tests.adapters.web.clients import Answer, client_of, ok, problem
 from tests.conftest import OpenLimner
 from tests.fakes.executor import FakeExecutor, png
@@ -49,7 +49,9 @@ async def test_every_field_reaches_the_painter(limner: OpenLimner) -> None:
         }
         ok(await refine(client, parent, sampler="euler_ancestral", **fields))
 
-    expected = Refinement(image_id=parent, prompt="warmer", sampler=Sampler.EULER_ANCESTRAL, **fields)
+    expected = Refinement(
+        image_id=parent, prompt="warmer", sampler=Sampler.EULER_ANCESTRAL, stage=Stage.REFINER, **fields
+    )
     assert executor.works[1].request == expected
 
 

@@ -9,26 +9,31 @@ import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from bot.errors import JobFailed, WorkerDied
-from bot.events import Progress
+from bot.events import Preview, Progress
 from bot.inference import local
 from bot.inference.local import LocalExecutor
 from bot.inference.pipelines import DEMO, DEMO_FOLDER
-from bot.jobs import ImageRequest, Refinement
-from bot.ports import Painted, Work, WorkerState
+from bot.inference.wire import Load, Loaded
+from bot.jobs import ImageRequest, Job, Refinement
+from bot.ports import Memory, Painted, Work, WorkerState
+from bot.quality import Menu
+from bot.styles import Style
 
-LONG = ImageRequest(prompt="a cat", width=64, height=64, num_inference_steps=150, seed=1)
-SHORT = ImageRequest(prompt="a cat", width=64, height=64, num_inference_steps=1, seed=1)
+DEMO_LOAD = Load(DEMO, DEMO)
+LONG = Menu().filled_in(ImageRequest(prompt="a cat", width=64, height=64, num_inference_steps=150, seed=1))
+SHORT = replace(LONG, num_inference_steps=1)
 
 
 @asynccontextmanager
-async def running(model: str = DEMO, refiner: str = DEMO) -> AsyncIterator[LocalExecutor]:
-    executor = LocalExecutor(model, refiner, dict(os.environ))
+async def running(load: Load = DEMO_LOAD, **how: float) -> AsyncIterator[LocalExecutor]:
+    executor = LocalExecutor(load, dict(os.environ), **how)
     task = asyncio.create_task(executor.run(lambda: None))
     yield executor
     task.cancel()
@@ -42,7 +47,7 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def events(executor: LocalExecutor, request: ImageRequest | Refinement) -> list[Progress | Painted]:
+async def events(executor: LocalExecutor, request: ImageRequest | Refinement) -> list[Progress | Preview | Painted]:
     source = (b"", "") if isinstance(request, Refinement) else (None, None)
     work = Work(job_id="job", image_ids=("image",), request=request, source=source[0], source_sha256=source[1])
     async with aclosing(executor.paint(work)) as stream:
@@ -55,7 +60,7 @@ def state(executor: LocalExecutor) -> WorkerState:
 
 async def test_a_worker_that_is_killed_takes_its_job_along_and_is_replaced() -> None:
     async with running() as executor:
-        await until(lambda: executor.capacity == 1)
+        await until(lambda: executor.has_room([]))
         first = executor.status()[0]
         painting = asyncio.create_task(events(executor, LONG))
         await until(lambda: state(executor) is WorkerState.BUSY)
@@ -64,9 +69,9 @@ async def test_a_worker_that_is_killed_takes_its_job_along_and_is_replaced() -> 
 
         with pytest.raises(WorkerDied, match="SIGKILL"):
             await painting
-        assert executor.capacity == 0
+        assert not executor.has_room([])
 
-        await until(lambda: executor.capacity == 1)
+        await until(lambda: executor.has_room([]))
         second = executor.status()[0]
         assert second.pid != first.pid
         assert (second.restarts, second.detail) == (1, None)
@@ -90,20 +95,20 @@ async def test_a_model_that_cannot_be_loaded_is_told_and_tried_again(
     folder = tmp_path / "model"
     details: set[str | None] = set()
 
-    async with running(str(folder)) as executor:
+    async with running(Load(str(folder), DEMO)) as executor:
 
         def has_failed() -> bool:
             details.add(executor.status()[0].detail)
             return state(executor) is WorkerState.FAILED
 
         await until(has_failed)
-        assert executor.capacity == 0
+        assert not executor.has_room([])
         assert details == {None, f"The folder {folder} holds no model_index.json."}
         with pytest.raises(WorkerDied):
             await events(executor, SHORT)
 
         shutil.copytree(DEMO_FOLDER / "base", folder)
-        await until(lambda: executor.capacity == 1)
+        await until(lambda: executor.has_room([]))
         assert executor.status()[0].detail is None
         assert len(await events(executor, SHORT)) == 2
 
@@ -112,8 +117,9 @@ def test_a_worker_dies_with_its_parent() -> None:
     parent = textwrap.dedent("""
         import asyncio, os
         from bot.inference.local import LocalExecutor
+        from bot.inference.wire import Load, Loaded
 
-        executor = LocalExecutor("demo", "demo", dict(os.environ))
+        executor = LocalExecutor(Load("demo", "demo"), dict(os.environ))
         said = []
 
         def changed():
@@ -131,3 +137,54 @@ def test_a_worker_dies_with_its_parent() -> None:
         process.kill()
 
     worker.wait(timeout=20)
+
+
+async def test_a_worker_that_takes_no_step_for_too_long_is_replaced() -> None:
+    async with running(step_timeout=3.0) as executor:
+        await until(lambda: executor.has_room([]))
+        first = executor.status()[0]
+        assert first.pid is not None
+        painting = asyncio.create_task(events(executor, LONG))
+        await until(lambda: state(executor) is WorkerState.BUSY)
+        os.kill(first.pid, signal.SIGSTOP)
+
+        with pytest.raises(WorkerDied, match="took no step for 3 seconds"):
+            await painting
+
+        await until(lambda: executor.has_room([]))
+        assert executor.status()[0].pid != first.pid
+        assert len(await events(executor, SHORT)) == 2
+
+
+async def test_a_worker_without_jobs_may_be_silent_and_says_how_it_works() -> None:
+    ink = Style(name="ink", lora="/nowhere/ink.safetensors")
+    async with running(Load(DEMO, DEMO, Memory.LOW, styles=(ink,)), step_timeout=0.2) as executor:
+        await until(lambda: executor.has_room([]))
+        pid = executor.status()[0].pid
+        await asyncio.sleep(0.6)
+
+        status = executor.status()[0]
+        assert (status.pid, status.state) == (pid, WorkerState.READY)
+        assert status.plan is not None
+        assert status.plan.startswith("low: one model part at a time")
+        assert "pictures of 256x256 share a step" in status.plan
+        assert "the style ink cannot be used" in status.plan
+
+
+def job(width: int | None, images: int = 1) -> Job:
+    request = ImageRequest(prompt="a cat", width=width, height=width, num_images=images)
+    return Job(id="", requester="", space="", origin="", request=request, image_ids=(), created_at=0)
+
+
+async def test_it_has_room_for_what_is_painted_at_once_and_one_more() -> None:
+    executor = LocalExecutor(Load(DEMO, DEMO), {})
+    executor._set(state=WorkerState.READY)
+    executor._hear(Loaded(DEMO, DEMO, "cpu", "float32", None, None, 256**2, pixels=4 * 256**2, rows=8, plan=""))
+
+    assert executor.has_room([])
+    assert executor.has_room([job(None)] * 4)
+    assert not executor.has_room([job(None)] * 5)
+    assert not executor.has_room([job(None, images=4), job(256)])
+    assert executor.has_room([job(64)] * 8)
+    assert not executor.has_room([job(64)] * 9)
+    assert not executor.has_room([job(2048)])

@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -14,25 +15,28 @@ from diffusers import (
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
 )
-from PIL import Image, ImageChops
+from PIL import Image
 
-from bot.errors import JobCancelled, JobFailed
+from bot.errors import JobFailed
 from bot.events import Progress
-from bot.inference.paint import RECIPE_KEY, paint
 from bot.inference.pipelines import DEMO_FOLDER, Pipelines
+from bot.inference.png import RECIPE_KEY
+from bot.inference.wire import Dropped, Finished
 from bot.jobs import ImageRequest, Recipe, Refinement, Sampler
-from bot.ports import Painted, Work
+from bot.ports import Painted
+from tests.bot.inference.painting import Easel, are_alike, painted, picture, work
 
 STEPS = 3
 SEED_MAX = 2**64 - 1
 CAT = ImageRequest(prompt="a cat in a hat", width=96, height=64, num_inference_steps=STEPS, seed=7)
 
-SCHEDULERS = {
+SCHEDULERS: dict[Sampler, tuple[Any, dict[str, Any]]] = {
     Sampler.EULER: (EulerDiscreteScheduler, {}),
     Sampler.EULER_ANCESTRAL: (EulerAncestralDiscreteScheduler, {}),
     Sampler.DPMPP_2M: (DPMSolverMultistepScheduler, {}),
     Sampler.DPMPP_2M_KARRAS: (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
     Sampler.LCM: (LCMScheduler, {}),
+    Sampler.EULER_TRAILING: (EulerDiscreteScheduler, {"timestep_spacing": "trailing"}),
 }
 
 
@@ -66,35 +70,13 @@ def repeat(recipe: Recipe, pipeline: StableDiffusionXLPipeline) -> Image.Image:
     return picture
 
 
-def work(request: ImageRequest | Refinement = CAT, *, source: bytes | None = None) -> Work:
-    image_ids = tuple(f"image-{number}" for number in range(request.num_images))
-    sha256 = None if source is None else "ab" * 32
-    return Work(job_id="job", image_ids=image_ids, request=request, source=source, source_sha256=sha256)
-
-
-def painted(pipelines: Pipelines, of: Work) -> list[Painted]:
-    told: list[Progress | Painted] = []
-    paint(pipelines, of, tell=told.append, cancelled=lambda: False)
-    return [news for news in told if isinstance(news, Painted)]
-
-
-def picture(image: Painted) -> Image.Image:
-    opened = Image.open(io.BytesIO(image.png))
-    opened.load()
-    return opened
-
-
-def are_equal(one: Image.Image, other: Image.Image) -> bool:
-    return one.size == other.size and one.mode == other.mode and ImageChops.difference(one, other).getbbox() is None
-
-
 @pytest.mark.parametrize("sampler", Sampler)
 def test_an_image_equals_the_stock_pipelines(
     demo: Pipelines, stock_base: StableDiffusionXLPipeline, sampler: Sampler
 ) -> None:
     (image,) = painted(demo, work(replace(CAT, sampler=sampler, negative_prompt="blur")))
 
-    assert are_equal(picture(image), repeat(image.recipe, stock_base))
+    assert are_alike(picture(image), repeat(image.recipe, stock_base))
 
 
 def test_a_sampler_leaves_nothing_behind_for_the_next(demo: Pipelines) -> None:
@@ -103,7 +85,7 @@ def test_a_sampler_leaves_nothing_behind_for_the_next(demo: Pipelines) -> None:
     painted(demo, work(replace(CAT, sampler=Sampler.DPMPP_2M_KARRAS)))
 
     after = painted(demo, work(replace(CAT, sampler=Sampler.DPMPP_2M)))[0]
-    assert are_equal(picture(before), picture(after))
+    assert before.png == after.png
 
 
 @pytest.mark.parametrize(
@@ -128,7 +110,7 @@ def test_every_recipe_repeats_its_image(
     recipe = Recipe.from_json(picture(image).info[RECIPE_KEY])
 
     assert recipe == image.recipe
-    assert are_equal(picture(image), repeat(recipe, stock_base))
+    assert are_alike(picture(image), repeat(recipe, stock_base))
 
 
 def test_a_size_that_nobody_chose_is_the_models_own(demo: Pipelines) -> None:
@@ -143,8 +125,8 @@ def test_each_image_of_a_job_can_be_repeated_alone(demo: Pipelines) -> None:
     assert [image.image_id for image in four] == ["image-0", "image-1", "image-2", "image-3"]
     assert [image.recipe.seed for image in four] == [7, 8, 9, 10]
     (alone,) = painted(demo, work(replace(CAT, seed=9)))
-    assert are_equal(picture(alone), picture(four[2]))
-    assert not are_equal(picture(four[0]), picture(four[1]))
+    assert are_alike(picture(alone), picture(four[2]))
+    assert not are_alike(picture(four[0]), picture(four[1]))
 
 
 def test_seeds_count_up_over_the_highest_to_zero(demo: Pipelines) -> None:
@@ -166,7 +148,7 @@ def test_words_and_seed_change_the_picture(demo: Pipelines) -> None:
 def test_a_refined_image_equals_the_stock_refiners(
     demo: Pipelines, stock_refiner: StableDiffusionXLImg2ImgPipeline, strength: float
 ) -> None:
-    parent = painted(demo, work())[0].png
+    parent = painted(demo, work(CAT))[0].png
     refinement = Refinement(
         image_id="parent",
         prompt="warmer light",
@@ -188,37 +170,60 @@ def test_a_refined_image_equals_the_stock_refiners(
         guidance_scale=recipe.guidance_scale,
         generator=torch.Generator("cpu").manual_seed(recipe.seed),
     ).images[0]
-    assert are_equal(picture(image), again)
+    assert are_alike(picture(image), again)
     assert (recipe.stage, recipe.parent_id, recipe.parent_sha256) == ("refiner", "parent", "ab" * 32)
     assert picture(image).size == (96, 64)
 
 
-def test_progress_is_told_after_each_step_and_before_each_image(demo: Pipelines) -> None:
-    told: list[Progress | Painted] = []
-    paint(demo, work(replace(CAT, num_images=2)), tell=told.append, cancelled=lambda: False)
+def test_progress_is_told_after_each_step_and_before_the_image(demo: Pipelines) -> None:
+    easel = Easel(demo)
+    easel.accept(work(CAT))
+    easel.finish()
 
-    assert told[:STEPS] == [Progress(1, 2, step, STEPS) for step in (1, 2, 3)]
-    assert isinstance(told[STEPS], Painted)
-    assert told[STEPS + 1 : -1] == [Progress(2, 2, step, STEPS) for step in (1, 2, 3)]
+    *progress, image, ending = easel.of(0)
+    assert progress == [Progress(1, 1, step, STEPS) for step in (1, 2, 3)]
+    assert isinstance(image, Painted)
+    assert isinstance(ending, Finished)
+
+
+def test_images_of_a_job_step_together_and_their_steps_are_counted_together(demo: Pipelines) -> None:
+    easel = Easel(demo)
+    easel.accept(work(replace(CAT, num_images=2)))
+    easel.finish()
+
+    assert easel.progress(0) == [Progress(1, 2, step, 6) for step in (2, 4, 6)]
+    assert easel.painter.denoiser.calls == STEPS
+
+
+def test_images_one_after_the_other_count_on(demo: Pipelines) -> None:
+    easel = Easel(demo, cap=1)
+    easel.accept(work(replace(CAT, num_images=2)))
+    easel.finish()
+
+    assert easel.progress(0) == [Progress(1, 2, step, 6) for step in (1, 2, 3)] + [
+        Progress(2, 2, step, 6) for step in (4, 5, 6)
+    ]
 
 
 def test_a_refinement_counts_only_the_steps_that_it_takes(demo: Pipelines) -> None:
-    parent = painted(demo, work())[0].png
-    told: list[Progress | Painted] = []
+    parent = painted(demo, work(CAT))[0].png
+    easel = Easel(demo)
     refinement = Refinement(image_id="parent", prompt="snow", strength=0.5, num_inference_steps=4, seed=1)
-    paint(demo, work(refinement, source=parent), tell=told.append, cancelled=lambda: False)
+    easel.accept(work(refinement, source=parent))
+    easel.finish()
 
-    assert told[:-1] == [Progress(1, 1, 1, 2), Progress(1, 1, 2, 2)]
+    assert easel.progress(0) == [Progress(1, 1, 1, 2), Progress(1, 1, 2, 2)]
 
 
-def test_a_cancelled_job_takes_no_further_step(demo: Pipelines) -> None:
-    told: list[Progress | Painted] = []
+def test_a_cancelled_job_takes_no_further_step_and_is_not_decoded(demo: Pipelines) -> None:
+    easel = Easel(demo)
+    easel.accept(work(CAT))
+    easel.turn(2)
 
-    with pytest.raises(JobCancelled):
-        paint(demo, work(), tell=told.append, cancelled=lambda: len(told) == 2)
+    easel.painter.cancel(0)
 
-    assert told == [Progress(1, 1, 1, STEPS), Progress(1, 1, 2, STEPS)]
-    assert painted(demo, work()), "the pipelines are as good as before"
+    assert not easel.painter.turn()
+    assert easel.of(0) == [Progress(1, 1, 1, STEPS), Progress(1, 1, 2, STEPS), Dropped()]
 
 
 def test_a_source_that_is_no_picture_fails_its_job_alone(demo: Pipelines) -> None:
@@ -228,7 +233,7 @@ def test_a_source_that_is_no_picture_fails_its_job_alone(demo: Pipelines) -> Non
         painted(demo, work(refinement, source=b"not a picture"))
 
     assert caught.value.code == "painting_failed"
-    assert painted(demo, work())
+    assert painted(demo, work(CAT))
 
 
 def test_a_png_says_who_made_it(demo: Pipelines) -> None:

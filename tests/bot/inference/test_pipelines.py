@@ -7,7 +7,7 @@ import torch
 
 from bot.errors import JobFailed
 from bot.inference.pipelines import DEMO, DEMO_FOLDER, SDXL, SDXL_REFINER, Device, Pipelines, chosen
-from bot.jobs import Sampler
+from bot.jobs import Stage
 
 
 def folder_size(folder: Path) -> int:
@@ -61,14 +61,17 @@ def test_without_a_choice_a_gpu_gets_sdxl_and_a_cpu_the_demo_model() -> None:
 
 def test_the_refiner_is_loaded_on_first_use_and_shares_what_is_equal() -> None:
     pipelines = Pipelines.load(DEMO, DEMO)
-    base = pipelines.from_words(Sampler.EULER)
+    base = pipelines.of(Stage.BASE)
 
-    refiner = pipelines.from_picture(Sampler.EULER)
+    refiner = pipelines.of(Stage.REFINER)
 
-    assert refiner.text_encoder_2 is base.text_encoder_2
+    pipelines.of(Stage.BASE).encode("a cat", None)
+    calls = pipelines.text_encoder_calls
+    refiner.encode("a cat", None)
+    assert pipelines.text_encoder_calls == calls + 1, "only the empty negative prompt is new"
     assert refiner.vae is base.vae
     assert refiner.unet is not base.unet
-    assert pipelines.from_picture(Sampler.DPMPP_2M) is refiner
+    assert pipelines.of(Stage.REFINER) is refiner
 
 
 def test_parts_that_differ_are_not_shared(tmp_path: Path) -> None:
@@ -78,9 +81,9 @@ def test_parts_that_differ_are_not_shared(tmp_path: Path) -> None:
     config.write_text(config.read_text().replace("0.13025", "0.18215"))
     pipelines = Pipelines.load(DEMO, str(other))
 
-    refiner = pipelines.from_picture(Sampler.EULER)
+    refiner = pipelines.of(Stage.REFINER)
 
-    assert refiner.vae is not pipelines.from_words(Sampler.EULER).vae
+    assert refiner.vae is not pipelines.of(Stage.BASE).vae
     assert refiner.vae.config.scaling_factor == 0.18215
 
 
@@ -89,13 +92,13 @@ def test_a_refiner_that_cannot_be_loaded_harms_nothing_and_is_tried_again(tmp_pa
     pipelines = Pipelines.load(DEMO, str(folder))
 
     with pytest.raises(JobFailed) as caught:
-        pipelines.from_picture(Sampler.EULER)
+        pipelines.of(Stage.REFINER)
 
     assert caught.value.code == "refiner_unavailable"
     assert str(folder) in caught.value.detail
-    assert pipelines.from_words(Sampler.EULER)
+    assert pipelines.of(Stage.BASE)
     shutil.copytree(DEMO_FOLDER / "refiner", folder)
-    assert pipelines.from_picture(Sampler.EULER)
+    assert pipelines.of(Stage.REFINER)
 
 
 def test_a_refiner_that_is_cut_off_harms_nothing(tmp_path: Path) -> None:
@@ -106,9 +109,9 @@ def test_a_refiner_that_is_cut_off_harms_nothing(tmp_path: Path) -> None:
     pipelines = Pipelines.load(DEMO, str(folder))
 
     with pytest.raises(JobFailed, match="could not be loaded"):
-        pipelines.from_picture(Sampler.EULER)
+        pipelines.of(Stage.REFINER)
 
-    assert pipelines.from_words(Sampler.EULER)
+    assert pipelines.of(Stage.BASE)
 
 
 def test_a_local_folder_is_a_model_also_without_fp16_files(tmp_path: Path) -> None:
