@@ -1,7 +1,8 @@
-"""The command line: limner serve | generate | refine | status | doctor. Also `python -m bot`."""
+"""The command line: limner serve | generate | refine | status | doctor | bench. Also `python -m bot`."""
 
 import asyncio
 import signal
+import subprocess
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -165,6 +166,16 @@ def doctor() -> None:
 
     if not _run(doctor.examine(out)):
         raise typer.Exit(EXIT_WRONG)
+
+
+@cli.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Of counts, engine, mishaps, serving, gpu.")] = None,
+) -> None:
+    """Measures the engine on this machine against stock diffusers, with the demo model; takes some minutes."""
+    ask = [sys.executable, "-m", "benchmarks", *(names or ("counts", "engine", "mishaps"))]
+    # In a process of its own, as torch never comes into this one.
+    raise typer.Exit(subprocess.run(ask, check=False).returncode)  # noqa: S603
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -52,8 +52,8 @@ def measure(call: Call, sides: Sequence[int], budget: float) -> list[Measured]:
 
 
 def _curve(call: Call, side: int, budget: float) -> Iterator[tuple[int, float]]:
-    ends = perf_counter() + budget
     _seconds(call, side, 1)
+    ends = perf_counter() + budget
     batch, last = 1, 0.0
     while batch <= LARGEST_BATCH:
         seconds = min(_seconds(call, side, batch) for _ in range(CALLS))

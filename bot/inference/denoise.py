@@ -8,13 +8,26 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 
 from bot.inference.samplers import Course
 from bot.jobs import Stage
 
 #: A `UNet2DConditionModel`, or what stands for one.
 UNet = Callable[..., Any]
+
+
+def sent(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """From the machine's memory to the device, without waiting for what the device has still to do."""
+    if torch.device(device).type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def noise(
+    shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype, device: torch.device | str
+) -> torch.Tensor:
+    """As the stock pipelines draw it: on the CPU, in the model's precision. float32."""
+    return sent(torch.randn(shape, generator=generator, dtype=dtype), device).float()
 
 
 class Key(NamedTuple):
@@ -77,10 +90,10 @@ class Row:
     _scale: torch.Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        # On the device once: a copy at every step would make the CPU wait for the GPU.
         device = self.latents.device
         self.x0 = torch.zeros_like(self.latents)
-        self._factors = self.course.table.to(device)
+        # Once, so that a step copies nothing.
+        self._factors = sent(self.course.table, device)
         self._scale = torch.full((1, 1, 1, 1), self.guidance_scale, dtype=torch.float32, device=device)
 
     @property
@@ -101,13 +114,11 @@ class Row:
     def draws(self) -> bool:
         return self.step < self.course.noisy_steps
 
-    def noise(self, dtype: torch.dtype) -> torch.Tensor:
-        """Fresh noise as the stock schedulers draw it, zeros where the coming step draws none."""
+    def fresh_noise(self, dtype: torch.dtype) -> torch.Tensor:
+        """Zeros where the coming step draws none."""
         if not self.draws:
             return torch.zeros_like(self.latents)
-        shape, device = self.latents.shape, self.latents.device
-        drawn: torch.Tensor = randn_tensor(shape, generator=self.generator, device=device, dtype=dtype)
-        return drawn.float()
+        return noise(tuple(self.latents.shape), self.generator, dtype, self.latents.device)
 
     def guide(self, prompt: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
         guided: torch.Tensor = negative + self._scale * (prompt - negative)
@@ -141,7 +152,7 @@ class Denoiser:
         if any(row.course.looks_back for row in rows):
             x = x + step.last_x0 * torch.cat([row.x0 for row in rows])
         if any(row.draws for row in rows):
-            x = x + step.noise * torch.cat([row.noise(self._dtype) for row in rows])
+            x = x + step.noise * torch.cat([row.fresh_noise(self._dtype) for row in rows])
         for number, row in enumerate(rows):
             row.advance(x[number : number + 1], x0[number : number + 1])
 

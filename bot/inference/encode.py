@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from bot.inference.denoise import sent
 from bot.inference.weights import weighted
 
 #: Positions of a CLIP text encoder. The first and the last of a full chunk mark where its text begins and ends.
@@ -113,7 +114,7 @@ class Encoder:
         states = []
         for number, ((tokenizer, encoder), rows) in enumerate(zip(self._parts, rows_by_part, strict=True)):
             rows += [_row(tokenizer, [])] * (chunks - len(rows))
-            ids = torch.tensor([[token.id for token in row] for row in rows], device=self._device)
+            ids = sent(torch.tensor([[token.id for token in row] for row in rows]), self._device)
             answer = encoder(ids, output_hidden_states=True)
             state = answer.hidden_states[-2]
             if has_weights:

@@ -44,6 +44,8 @@ ENVIRONMENT = {
     "DIFFUSERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "GOMP_SPINCOUNT": "5000",
+    # Batches change their sizes all the time, which leaves holes in a memory of fixed blocks.
+    "PYTORCH_ALLOC_CONF": "expandable_segments:True",
 }
 #: Seconds; for a step, a decode or the loading of the refiner, whichever is slowest.
 STEP_TIMEOUT = 300.0

@@ -138,8 +138,8 @@ def _fill(slot: Mapping[str, Pair], members: Sequence[Mapping[str, Pair]]) -> No
     for layer, (down, up) in slot.items():
         used = 0
         for pair in (member[layer] for member in members if layer in member):
-            down[used : used + pair.rank] = pair.down
-            up[:, used : used + pair.rank] = pair.up
+            down[used : used + pair.rank].copy_(pair.down, non_blocking=True)
+            up[:, used : used + pair.rank].copy_(pair.up, non_blocking=True)
             used += pair.rank
         down[used:] = 0
         up[:, used:] = 0
@@ -189,10 +189,16 @@ def _read(file: Path, weight: float, unet: UNet2DConditionModel) -> dict[str, Pa
             raise ValueError(f"it is no plain LoRA for this UNet; the layer {layer} differs")
         down, up = parts[DOWN], parts[UP]
         scale = weight * _scale(config, layer, rank=down.shape[0])
-        pairs[layer] = Pair(down.to(unet.dtype), (up.float() * scale).to(unet.dtype))
+        pairs[layer] = Pair(_ready(down, unet), _ready(up.float() * scale, unet))
     if not pairs:
         raise ValueError("it holds no LoRA for SDXL's UNet")
     return pairs
+
+
+def _ready(part: torch.Tensor, unet: UNet2DConditionModel) -> torch.Tensor:
+    """To be copied to the UNet's device without a wait."""
+    part = part.to(unet.dtype).contiguous()
+    return part.pin_memory() if unet.device.type == "cuda" else part
 
 
 def _opened(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -1,6 +1,6 @@
 """How the models fit in the device's memory: which parts stay there, and which come only when they are needed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +12,8 @@ from bot.ports import Memory
 
 #: Bytes for what is not weights: activations of one guided 1024x1024 step or decode, and CUDA's own.
 HEADROOM = 3 * 10**9
+#: In the name of every weight of a LoRA.
+LORA = "lora_"
 
 
 #: What a level does, for the operator.
@@ -38,14 +40,14 @@ class Weights:
     vae: int
 
 
-def chosen(wanted: Memory, total: int | None, weights: Weights) -> Memory:
-    """What `auto` stands for on a device with so many bytes; None: one that shares the machine's own memory."""
+def chosen(wanted: Memory, free: int | None, weights: Weights) -> Memory:
+    """What `auto` stands for on a device with so many bytes free; None: one that shares the machine's own memory."""
     if wanted is not Memory.AUTO:
         return wanted
     largest = max(weights.unet, weights.refiner_unet)
-    if total is None or total >= weights.text + weights.unet + weights.refiner_unet + weights.vae + HEADROOM:
+    if free is None or free >= weights.text + weights.unet + weights.refiner_unet + weights.vae + HEADROOM:
         return Memory.FULL
-    return Memory.BALANCED if total >= largest + weights.vae + HEADROOM else Memory.LOW
+    return Memory.BALANCED if free >= largest + weights.vae + HEADROOM else Memory.LOW
 
 
 def size(*modules: nn.Module) -> int:
@@ -59,8 +61,10 @@ class Residence:
     def __init__(self, level: Memory, device: torch.device | str) -> None:
         self.level = level
         self._device = torch.device(device)
-        self._home = torch.device("cpu")
-        self._here: dict[Part, list[nn.Module]] = {part: [] for part in Part}
+        #: What is on the device.
+        self._here: dict[Part, set[nn.Module]] = {part: set() for part in Part}
+        #: What each weight was before it came to the device.
+        self._homes: dict[nn.Module, dict[str, torch.Tensor]] = {}
 
     @property
     def one_unet_at_a_time(self) -> bool:
@@ -68,20 +72,34 @@ class Residence:
 
     def bring(self, part: Part, modules: Sequence[nn.Module]) -> None:
         """To the device; what has to make room goes home first."""
-        if self._here[part] == list(modules):
+        coming = set(modules)
+        if coming <= self._here[part]:
             return
-        for other in Part if self.level is Memory.LOW else (part,):
-            if self.level is not Memory.FULL:
-                self.send_home(other, but=modules)
-        for module in modules:
-            module.to(self._device)
-        self._here[part] = list(modules)
+        # Whoever calls may be inside `inference_mode`; weights that are moved there could never be changed again.
+        with torch.inference_mode(False):
+            self._bring(part, coming)
 
-    def send_home(self, part: Part, but: Sequence[nn.Module] = ()) -> None:
-        for module in self._here[part]:
-            if module not in but:
-                module.to(self._home)
-        self._here[part] = [module for module in self._here[part] if module in but]
+    def _bring(self, part: Part, coming: set[nn.Module]) -> None:
+        match self.level:
+            case Memory.BALANCED:
+                self.send_home(part, but=coming)
+            case Memory.LOW:
+                for other in Part:
+                    self.send_home(other, but=coming)
+        for module in coming - self._here[part]:
+            if self.level is not Memory.FULL:
+                self._homes[module] = {name: weight.data for name, weight in _weights_of(module)}
+            module.to(self._device)
+        self._here[part] |= coming
+
+    def send_home(self, part: Part, but: Collection[nn.Module] = ()) -> None:
+        """Weights do not change, so what they were is still there, and nothing is copied; but for LoRAs."""
+        for module in self._here[part] - set(but):
+            homes = self._homes.pop(module)
+            with torch.inference_mode(False):
+                for name, weight in _weights_of(module):
+                    weight.data = weight.data.to("cpu") if LORA in name else homes[name]
+            self._here[part].discard(module)
 
     @contextmanager
     def visit(self, part: Part, modules: Sequence[nn.Module]) -> Iterator[None]:
@@ -92,3 +110,8 @@ class Residence:
         finally:
             if self.level is not Memory.FULL:
                 self.send_home(part)
+
+
+def _weights_of(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()

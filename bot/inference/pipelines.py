@@ -56,6 +56,10 @@ class Device:
         free, total = torch.cuda.mem_get_info()
         return total - free, total
 
+    def free_memory(self) -> int | None:
+        used, total = self.memory()
+        return None if used is None or total is None else total - used
+
     def is_usable(self) -> bool:
         """After some errors a CUDA context fails every further call; then only a new process helps."""
         try:
@@ -132,7 +136,7 @@ class Pipelines:
         self.model = model
         self.refiner = refiner
         self.pipeline = base
-        level = memory.chosen(wanted, device.memory()[1], _weights(base, has_refiner=refiner != NO_REFINER))
+        level = memory.chosen(wanted, device.free_memory(), _weights(base, has_refiner=refiner != NO_REFINER))
         self.residence = Residence(level, device.name)
         self._encoder = self._encoder_of(base)
         self.base = Model(
@@ -312,6 +316,8 @@ def _weights(base: StableDiffusionXLPipeline, *, has_refiner: bool) -> memory.We
 
 
 def _same_weights(ours: torch.nn.Module, theirs: torch.nn.Module) -> bool:
+    if ours is theirs:
+        return True
     our_weights, their_weights = ours.state_dict(), theirs.state_dict()
     scale, their_scale = (getattr(part.config, "scaling_factor", None) for part in (ours, theirs))
     if our_weights.keys() != their_weights.keys() or scale != their_scale:

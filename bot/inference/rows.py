@@ -3,23 +3,25 @@
 import importlib.metadata
 import io
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 
 import bot
 from bot.errors import JobFailed
-from bot.inference.denoise import Condition, Key, Row
+from bot.inference.denoise import Condition, Key, Row, noise, sent
 from bot.inference.encode import Encoding
 from bot.inference.pipelines import Model, Pipelines
 from bot.inference.samplers import Course, course
-from bot.jobs import ImageRequest, Recipe, Refinement, Stage
+from bot.jobs import ImageRequest, Recipe, Refinement, Sampler, Stage
 from bot.ports import Work
 from bot.styles import Style, with_trigger
 
 SEEDS = 2**64
+#: That are remembered, as each takes a millisecond to make.
+COURSES = 256
 #: What SDXL's refiner was trained to be told of a good picture and of a bad one, as the stock pipeline has it.
 SCORE, NEGATIVE_SCORE = 6.0, 2.5
 
@@ -95,6 +97,7 @@ class RowMaker:
         self._pipelines = pipelines
         self._device = pipelines.device.name
         self._dtype = pipelines.device.dtype
+        self._courses = lru_cache(COURSES)(self._new_course)
 
     def steps(self, recipe: Recipe) -> int:
         """Of all stages together."""
@@ -104,14 +107,13 @@ class RowMaker:
     @torch.inference_mode()
     def begin(self, recipe: Recipe, source: bytes | None, loras: tuple[str, ...], *, tiled: bool) -> Row:
         """The image's first row. Raises what cannot be read or does not fit."""
-        model = self._pipelines.of(Stage(recipe.stage))
+        model = self._pipelines.of(recipe.stage)
         steps = self._course(recipe)
         generator = torch.Generator("cpu").manual_seed(recipe.seed)
         # In the order in which the stock pipelines draw: the picture's latents, then the noise.
         picture = None if source is None else self._latents_of(source, model, generator, tiled=tiled)
         shape = (1, model.unet.config.in_channels, *self._latent_size(recipe))
-        noise = randn_tensor(shape, generator=generator, device=torch.device(self._device), dtype=self._dtype).float()
-        latents = steps.start_noise * noise
+        latents = steps.start_noise * noise(shape, generator, self._dtype, self._device)
         if picture is not None:
             latents = latents + steps.start_image * picture
         return self._row(recipe, model, steps, latents, generator, loras, guided_steps=self._guided_steps(recipe))
@@ -139,7 +141,7 @@ class RowMaker:
     def _latents_of(self, source: bytes, model: Model, generator: torch.Generator, *, tiled: bool) -> torch.Tensor:
         picture = Image.open(io.BytesIO(source)).convert("RGB")
         vae = self._pipelines.vae(model.stage)
-        pixels = model.image_processor.preprocess(picture).to(self._device, vae.dtype)
+        pixels = sent(model.image_processor.preprocess(picture).to(vae.dtype), self._device)
         (vae.enable_tiling if tiled else vae.disable_tiling)()
         latents = vae.encode(pixels).latent_dist.sample(generator).float()
         mean, deviation = _statistics(vae, latents)
@@ -151,18 +153,15 @@ class RowMaker:
         return round(self.steps(recipe) * recipe.guidance_end) if recipe.guidance_scale > 1 else 0
 
     def _course(self, recipe: Recipe) -> Course:
-        model = self._pipelines.of(Stage(recipe.stage))
-        return course(
-            recipe.sampler,
-            model.schedule,
-            recipe.num_inference_steps,
-            strength=recipe.strength,
-            ends_at=recipe.refine_at,
-        )
+        steps = recipe.num_inference_steps
+        return self._courses(recipe.stage, recipe.sampler, steps, strength=recipe.strength, ends_at=recipe.refine_at)
 
     def _refiners_part(self, recipe: Recipe) -> Course:
-        schedule = self._pipelines.of(Stage.REFINER).schedule
-        return course(recipe.sampler, schedule, recipe.num_inference_steps, starts_at=recipe.refine_at)
+        steps = recipe.num_inference_steps
+        return self._courses(Stage.REFINER, recipe.sampler, steps, starts_at=recipe.refine_at)
+
+    def _new_course(self, stage: Stage, sampler: Sampler, steps: int, **ends: float | None) -> Course:
+        return course(sampler, self._pipelines.of(stage).schedule, steps, **ends)
 
     def _latent_size(self, recipe: Recipe) -> tuple[int, int]:
         scale = self._pipelines.pipeline.vae_scale_factor
@@ -194,8 +193,8 @@ class RowMaker:
     def _condition(self, encoding: Encoding, recipe: Recipe, model: Model, score: float) -> Condition:
         size = (recipe.height, recipe.width)
         time_ids = (*size, 0, 0, score) if model.takes_score else (*size, 0, 0, *size)
-        ids = torch.tensor([time_ids], dtype=self._dtype, device=self._device)
-        return Condition(encoding.embeds, encoding.pooled, ids)
+        ids = torch.tensor([time_ids], dtype=self._dtype)
+        return Condition(encoding.embeds, encoding.pooled, sent(ids, self._device))
 
 
 def _statistics(vae: Any, like: torch.Tensor) -> tuple[torch.Tensor | float, torch.Tensor | float]:

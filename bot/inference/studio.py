@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel
 
-from bot.inference.caps import Caps, Measured, measure
+from bot.inference.caps import Call, Caps, Measured, measure
 from bot.inference.compiled import CompiledTwin
 from bot.inference.denoise import UNet
 from bot.inference.lora import Loras
@@ -21,7 +21,7 @@ from bot.jobs import Stage
 from bot.ports import Memory
 
 #: Seconds that the measuring may take, more or less.
-WARM_UP = {"cpu": 1.0, "cuda": 8.0}
+WARM_UP = {"cpu": 2.0, "cuda": 8.0}
 #: Rows in a call for which a twin is compiled: a single one, and any more.
 TWIN_ROWS = (1, 2)
 
@@ -37,7 +37,7 @@ class Studio:
         pipelines = Pipelines.load(load.model, load.refiner, load.memory)
         device = pipelines.device
         side = pipelines.native_side
-        table = measure(_guided_call(pipelines), (side, side // 2), WARM_UP[device.name])
+        table = measure(guided_call(pipelines), (side, side // 2), WARM_UP[device.name])
         device.release()
         caps = Caps.of(table)
         caps.painted(side * side)
@@ -76,8 +76,8 @@ class _Twins:
         self._loras = loras
         self._joined = False
         self._told = False
-        inputs = [_inputs(pipelines, pipelines.native_side, rows) for rows in TWIN_ROWS]
-        self._twin = CompiledTwin(pipelines.pipeline.unet, lambda unet: _call_all(unet, inputs))
+        all_inputs = [inputs(pipelines, pipelines.native_side, rows) for rows in TWIN_ROWS]
+        self._twin = CompiledTwin(pipelines.pipeline.unet, lambda unet: _call_all(unet, all_inputs))
 
     def of(self, stage: Stage) -> UNet | None:
         if self._twin.failure is not None and not self._told:
@@ -92,21 +92,24 @@ class _Twins:
 
 
 @torch.inference_mode()
-def _call_all(unet: UNet, inputs: Sequence[Mapping[str, Any]]) -> None:
-    for each in inputs:
+def _call_all(unet: UNet, calls: Sequence[Mapping[str, Any]]) -> None:
+    for each in calls:
         unet(**each)
 
 
-def _guided_call(pipelines: Pipelines) -> Callable[[int, int], None]:
+def guided_call(pipelines: Pipelines) -> Call:
+    """What `measure` times."""
+
     def call(side: int, batch: int) -> None:
-        _call_all(pipelines.unet(Stage.BASE), [_inputs(pipelines, side, 2 * batch)])
+        _call_all(pipelines.unet(Stage.BASE), [inputs(pipelines, side, 2 * batch)])
         pipelines.device.is_usable()  # waits for the end
 
     return call
 
 
-def _inputs(pipelines: Pipelines, side: int, rows: int) -> dict[str, Any]:
-    """Of one call for pictures of this side in pixels."""
+@torch.inference_mode()
+def inputs(pipelines: Pipelines, side: int, rows: int) -> dict[str, Any]:
+    """Of one UNet call for pictures of this side in pixels."""
     device, dtype = pipelines.device.name, pipelines.device.dtype
     encoding, _ = pipelines.base.encode("", None)
     latents = side // pipelines.pipeline.vae_scale_factor
