@@ -14,7 +14,8 @@ test: .venv/test .venv-dstack/installed
 	.venv/bin/ruff check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/pytest
+	.venv/bin/pytest -m 'not slow'
+	.venv/bin/pytest -m slow
 
 fix: .venv/test
 	.venv/bin/ruff check --fix

@@ -107,6 +107,7 @@ def encoder_calls(pipelines: Pipelines) -> Iterator[Row]:
 def graphs() -> Iterator[Row]:
     """As dynamo makes them of the UNet's repeated blocks; they run as they are, for only their number counts."""
     made: list[Any] = []
+    torch.compiler.reset()
 
     def count(graph: Any, example: Any) -> Any:
         made.append(graph)
@@ -136,6 +137,7 @@ def graphs() -> Iterator[Row]:
         for names in (("one",), ("two",), (), ("one", "two"), ("two",)):
             loras.activate(names)
             twin.ready(**calls[2])
+    torch.compiler.reset()
     yield Row("recompiles over four swaps of LoRAs", f"{len(made) - before}", "0")
 
 

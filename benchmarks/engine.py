@@ -33,12 +33,15 @@ OVERHEAD_RUNS = 7
 ARRIVALS = 40
 LOAD = 0.9
 MENU = Menu()
+ALONE = MENU.filled_in(ImageRequest(prompt="", seed=1))
+#: Seconds for the table of UNet calls.
+MEASURING = 4.0
 
 
 def measure() -> Iterator[Row]:
     pipelines, stock = Pipelines.load(DEMO, DEMO), Stock()
     side = pipelines.native_side
-    table = measure_caps(guided_call(pipelines), (side, side // 2), 4.0)
+    table = measure_caps(guided_call(pipelines), (side, side // 2), MEASURING)
     for measured in table:
         of_one = measured.seconds[1]
         gains = ", ".join(f"{batch}: {of_one * batch / took:.2f}" for batch, took in measured.seconds.items())
@@ -79,6 +82,13 @@ def throughput(pipelines: Pipelines, stock: Stock, cap: int) -> Iterator[Row]:
     lock, *_ = times.values()
     for way, took in times.items():
         yield Row(f"{CROWD} mixed requests at once: {way}", f"{took:.1f} s, {lock / took:.2f} times the lock")
+    at_once = [0.0] * CROWD
+    for name, waits in (
+        ("in a lock", waits_in_line(stock, pipelines, requests, at_once)),
+        ("batched", waits_for_steps(pipelines, requests, at_once, cap)),
+    ):
+        text = f"p50 {percentile(50, waits):.2f} s, p95 {percentile(95, waits):.2f} s"
+        yield Row(f"the same, until the own first step: {name}", text)
     ratio = lock / times[f"Limner, cap {cap}"]
     yield Row(f"throughput at the measured cap of {cap}, batched over stock in a lock", f"{ratio:.2f}", "> 1.5")
 
@@ -110,11 +120,10 @@ def recipe_for(pipelines: Pipelines, request: ImageRequest) -> Recipe:
 
 def overhead(pipelines: Pipelines, stock: Stock) -> Iterator[Row]:
     """One picture alone, each time with words that no cache knows."""
-    request = MENU.filled_in(ImageRequest(prompt="", seed=1))
     numbers = iter(range(10**6))
 
     def new() -> ImageRequest:
-        return replace(request, prompt=f"picture number {next(numbers)}")
+        return replace(ALONE, prompt=f"picture number {next(numbers)}")
 
     ways = (lambda: in_a_lock(stock, pipelines, [new()]), lambda: painted(pipelines, [new()], 1))
     in_turn(ways, 1)

@@ -53,7 +53,7 @@ async def killed() -> list[Row]:
         load = time.perf_counter() - began
         undisturbed = await images_of(service, await ask(service, CAT, JOBS))
         jobs = await ask(service, CAT, JOBS)
-        await until(all_step, service)
+        await until(many_step, service)
         kill(service)
         killed_at = time.perf_counter()
         await until(is_starting, service)
@@ -122,9 +122,8 @@ async def is_starting(service: Service) -> bool:
     return not await is_ready(service)
 
 
-async def all_step(service: Service) -> bool:
-    running = (await service.status()).running
-    return len(running) > 1 and all(run.progress is not None for run in running)
+async def many_step(service: Service) -> bool:
+    return sum(run.progress is not None for run in (await service.status()).running) > 1
 
 
 async def any_steps(service: Service) -> bool:

@@ -51,7 +51,7 @@ def _print(status: dict[str, Any], console: Console) -> None:
             f"{worker['device'] or '-'} {worker['dtype'] or ''}",
             memory(worker["memory_used"], worker["memory_total"]),
             str(worker["restarts"]),
-            escape(worker["detail"] or ""),
+            escape(worker["detail"] or worker["plan"] or ""),
         )
     console.print(workers)
     if status["running"]:

@@ -1,4 +1,3 @@
-import os
+from tests.bot.inference.conftest import demo
 
-# Before torch comes: threads that spin while they wait would stop the workers that tests start.
-os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+__all__ = ["demo"]

@@ -13,6 +13,8 @@ from bot.inference.samplers import course
 from bot.jobs import Sampler
 from bot.ports import Memory
 
+pytestmark = pytest.mark.slow
+
 H200 = 790.0
 GOALS = {f"G{number}" for number in range(1, 18)}
 

@@ -7,9 +7,12 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 from PIL import Image
 
 from tests.scenarios.conftest import LIMNER, PATIENCE, Serve, Server, environment, until
+
+pytestmark = pytest.mark.slow
 
 SMALL = {"width": 64, "height": 64, "num_inference_steps": 2}
 #: Takes about two seconds, and has a step to be interrupted at all the while.

@@ -85,13 +85,18 @@ class Easel:
 
 
 def work(
-    request: ImageRequest | Refinement, *, source: bytes | None = None, brought: bool = False, **more: Any
+    request: ImageRequest | Refinement,
+    *,
+    source: bytes | None = None,
+    brought: bool = False,
+    menu: Menu = MENU,
+    **more: Any,
 ) -> Work:
     """As the service hands it on: filled in, a refinement as one of Limner's own images unless it was brought."""
     if isinstance(request, ImageRequest):
-        filled: ImageRequest | Refinement = MENU.filled_in(request)
+        filled: ImageRequest | Refinement = menu.filled_in(request)
     else:
-        filled = MENU.filled_in_for(request, parent(brought=brought))
+        filled = menu.filled_in_for(request, parent(brought=brought))
     image_ids = tuple(f"image-{number}" for number in range(request.num_images))
     sha256 = None if source is None else "ab" * 32
     return Work(job_id="job", image_ids=image_ids, request=filled, source=source, source_sha256=sha256, **more)

@@ -40,6 +40,7 @@ def accept(easel: Easel, request: ImageRequest | Refinement, parent: bytes) -> i
     return easel.accept(work(request, source=parent, brought=request.stage is Stage.BASE))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_pictures_of_fifty_mixes_equal_the_stock_pipelines(demo: Pipelines, stock: Stock, parent: bytes) -> None:
     """In one go, so that the share of pixels apart is that of all; each mix comes while others are under way."""

@@ -26,6 +26,8 @@ from bot.ports import Memory, Painted, Work, WorkerState
 from bot.quality import Menu
 from bot.styles import Style
 
+pytestmark = pytest.mark.slow
+
 DEMO_LOAD = Load(DEMO, DEMO)
 LONG = Menu().filled_in(ImageRequest(prompt="a cat", width=64, height=64, num_inference_steps=150, seed=1))
 SHORT = replace(LONG, num_inference_steps=1)
