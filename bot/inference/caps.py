@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import inf
 from time import perf_counter
 
@@ -14,7 +13,7 @@ WORTHWHILE = 1.05
 AT_ONCE_MIN = 2
 LARGEST_BATCH = 16
 #: The best of so many calls counts, as a shared machine slows some down.
-CALLS = 2
+CALLS = 3
 
 #: Runs one guided UNet call for so many images of this side in pixels, and waits for its end.
 Call = Callable[[int, int], None]
@@ -22,7 +21,7 @@ Call = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Seconds of one guided UNet call by the images in it, all of one size."""
+    """Seconds of one guided UNet call by the images in it, all of one size. Infinitely many: memory is not enough."""
 
     pixels: int
     seconds: Mapping[int, float]
@@ -30,20 +29,34 @@ class Measured:
     @property
     def worthwhile(self) -> int:
         """The largest batch that is worth it."""
-        sizes = sorted(self.seconds)
-        best = sizes[0]
-        for smaller, larger in pairwise(sizes):
-            if not _pays(smaller, self.seconds[smaller], larger, self.seconds[larger]):
-                break
-            best = larger
-        return best
+        fitting = {batch: seconds for batch, seconds in self.seconds.items() if seconds < inf}
+        once, each = _fitted(fitting) if len(fitting) > 1 else (0.0, 1.0)
+        batch = 1
+        while batch < max(fitting, default=1) and _gain(once, each, batch) >= WORTHWHILE:
+            batch += 1
+        return batch
 
 
-def _pays(smaller: int, seconds: float, larger: int, seconds_of_larger: float) -> bool:
-    """Images per second of the larger batch against those of the smaller."""
-    return seconds_of_larger < inf and larger * seconds >= smaller * seconds_of_larger * WORTHWHILE ** (
-        larger - smaller
-    )
+def _fitted(seconds: Mapping[int, float]) -> tuple[float, float]:
+    """What a call costs once and for each image, neither below 0: least squares of the relative errors.
+
+    A line through all points is not misled by one that the machine was slow for.
+    """
+    batches = list(seconds)
+    over = [1 / seconds[batch] for batch in batches]
+    per = [batch / seconds[batch] for batch in batches]
+    aa, ab, bb = sum(a * a for a in over), sum(a * b for a, b in zip(over, per, strict=True)), sum(b * b for b in per)
+    a, b = sum(over), sum(per)
+    determinant = aa * bb - ab * ab
+    once, each = (a * bb - b * ab) / determinant, (b * aa - a * ab) / determinant
+    if once < 0:
+        return 0.0, b / bb
+    return (once, each) if each > 0 else (a / aa, 0.0)
+
+
+def _gain(once: float, each: float, batch: int) -> float:
+    """Throughput of a batch of one more over that of this batch."""
+    return (batch + 1) / batch * (once + each * batch) / (once + each * (batch + 1))
 
 
 def measure(call: Call, sides: Sequence[int], budget: float) -> list[Measured]:
@@ -54,15 +67,13 @@ def measure(call: Call, sides: Sequence[int], budget: float) -> list[Measured]:
 def _curve(call: Call, side: int, budget: float) -> Iterator[tuple[int, float]]:
     _seconds(call, side, 1)
     ends = perf_counter() + budget
-    batch, last = 1, 0.0
+    batch = 1
     while batch <= LARGEST_BATCH:
         seconds = min(_seconds(call, side, batch) for _ in range(CALLS))
         yield batch, seconds
-        if batch > 1 and not _pays(batch // 2, last, batch, seconds):
-            return
         if perf_counter() + 2 * CALLS * seconds > ends:
             return
-        batch, last = 2 * batch, seconds
+        batch *= 2
 
 
 def _seconds(call: Call, side: int, batch: int) -> float:
