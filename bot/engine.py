@@ -168,6 +168,7 @@ class Engine:
         if not await self._jobs.cancel(job.id, self._clock()):
             return False
         self._scheduler.discard(job.id)
+        self._suspects.discard(job.id)
         if run := self._runs.get(job.id):
             run.cancelled = True
         self._executor.cancel(job.id)

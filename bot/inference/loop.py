@@ -77,7 +77,8 @@ class StepLoop:
         self._rows.append(row)
 
     def drop(self, row: Row) -> None:
-        self._rows.remove(row)
+        """Also one that is finished, and so not in flight any more."""
+        self._rows = [other for other in self._rows if other is not row]
         self._forget_keys()
 
     def step(self) -> Sequence[Row]:

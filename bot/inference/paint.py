@@ -51,7 +51,6 @@ class Painting:
     rows: list[Row] = field(default_factory=list)
     #: Steps that are finished, over all images.
     steps: int = 0
-    decoded: int = 0
     #: PNGs that were told of.
     painted: int = 0
     preview_interval: float | None = None
@@ -159,8 +158,9 @@ class Painter:
         for painting in self._paintings_of(rows):
             self._tell_progress(painting)
         for row in rows:
-            if row.finished and not self._owners[row].painting.over:
-                self._finish_row(row, self._owners[row])
+            # One that is finished may take the job's others along.
+            if row.finished and (owner := self._owners.get(row)) is not None:
+                self._finish_row(row, owner)
         return True
 
     def _unet(self, key: Key) -> UNet:
@@ -235,7 +235,6 @@ class Painter:
 
     def _decode(self, row: Row, owner: Owner, *, tiled: bool) -> None:
         arrive = self._pipelines.device.copy(self._maker.decode(row, tiled=tiled))
-        owner.painting.decoded += 1
         self._caps.painted(owner.painting.pixels)
         self._pngs.submit(self._finish_picture, owner, arrive)
 
@@ -245,14 +244,17 @@ class Painter:
         try:
             image_id = painting.work.image_ids[owner.index]
             encoded = png.encode(Image.fromarray(arrive().numpy()), image_id, owner.recipe)
-            memory = self._pipelines.device.memory()[0]
         except Exception as error:
             self._tell_end(painting, _broke(error))
             return
-        self._tell_unless_over(painting, Painted(image_id, encoded, owner.recipe))
-        painting.painted += 1
-        if painting.painted == painting.images:
-            self._tell_end(painting, Finished(memory))
+        with self._lock:
+            if painting.over:
+                return
+            self._tell(painting.number, Painted(image_id, encoded, owner.recipe))
+            painting.painted += 1
+            if painting.painted == painting.images:
+                painting.over = True
+                self._tell(painting.number, Finished(self._pipelines.device.memory()[0]))
 
     def _attempt(self, painting: Painting, work: Callable[[bool], None]) -> None:
         """Where memory runs out, once more, in tiles; what cannot be done fails this job alone."""

@@ -1,6 +1,7 @@
 """Many jobs in one painter: who comes first, what is dropped, and what becomes of jobs that cannot be painted."""
 
 import io
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 
 from bot.events import Preview, Progress
+from bot.inference import png
 from bot.inference.caps import Caps
 from bot.inference.pipelines import Pipelines
 from bot.inference.preview import preview
@@ -233,6 +235,40 @@ def test_a_picture_that_does_not_even_fit_in_tiles_fails_alone(demo: Pipelines, 
 
     assert getattr(easel.ending(0), "code", None) == "out_of_memory"
     assert isinstance(easel.ending(1), Finished)
+
+
+def test_a_job_whose_pictures_come_at_once_and_do_not_fit_fails_once(demo: Pipelines, decodes: Decodes) -> None:
+    decodes.failing = 2
+    easel = Easel(demo)
+    easel.accept(work(replace(CAT, num_images=3)))
+    easel.accept(work(replace(CAT, seed=2)))
+    easel.finish()
+
+    assert getattr(easel.ending(0), "code", None) == "out_of_memory"
+    assert decodes.calls == 3, "its other pictures are not tried"
+    assert isinstance(easel.ending(1), Finished)
+
+
+@pytest.mark.parametrize("images", [2, 4])
+def test_pngs_that_are_ready_at_the_same_moment_are_all_counted(
+    demo: Pipelines, monkeypatch: pytest.MonkeyPatch, images: int
+) -> None:
+    together = threading.Barrier(2)
+    original = png.encode
+
+    def encode(*args: Any) -> bytes:
+        encoded = original(*args)
+        together.wait(10)
+        return encoded
+
+    monkeypatch.setattr(png, "encode", encode)
+    easel = Easel(demo)
+    easel.accept(work(replace(CAT, num_images=images)))
+    easel.finish()
+
+    *_, ending = easel.of(0)
+    assert isinstance(ending, Finished)
+    assert len(easel.images(0)) == images
 
 
 def test_what_the_unet_raises_fails_the_jobs_of_that_call_and_no_others(
