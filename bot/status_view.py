@@ -51,9 +51,12 @@ def _print(status: dict[str, Any], console: Console) -> None:
             f"{worker['device'] or '-'} {worker['dtype'] or ''}",
             memory(worker["memory_used"], worker["memory_total"]),
             str(worker["restarts"]),
-            escape(worker["detail"] or worker["plan"] or ""),
+            escape(worker["detail"] or ""),
         )
     console.print(workers)
+    for worker in status["workers"]:
+        if worker.get("plan"):
+            console.print(f"{worker['name']}: {escape(worker['plan'])}", highlight=False, soft_wrap=True)
     if status["running"]:
         running = Table("Job", "Requester", "Image", "Step")
         for job in status["running"]:

@@ -38,6 +38,7 @@ STATUS_OF_FAILURE = {
     "image_gone": HTTPStatus.GONE,
     "image_file_lost": HTTPStatus.GONE,
     "refiner_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "style_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 CODE_OF_STATUS = {
     HTTPStatus.BAD_REQUEST: "malformed_request",

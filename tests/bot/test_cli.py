@@ -368,6 +368,7 @@ def test_status_shows_the_servers_worker_and_what_it_paints(tmp_path: Path) -> N
     assert run.code == 0
     assert re.search(rf"Limner {re.escape(bot.__version__)} is ready\. Jobs: 0 queued, 1 running, ", run.out)
     assert re.search(r"local\W+busy\W+demo\W+cpu float32", run.out)
+    assert "local: full: all models stay on the device; up to " in run.out
     assert re.search(rf"{job}\W+web:[0-9a-f]+\W+1 of 1\W+(-|\d+ of 150) ", run.out)
     assert (refused.code, refused.out) == (1, "")
     assert "Is LIMNER_API_KEYS set as there?" in refused.err

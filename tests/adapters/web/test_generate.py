@@ -90,6 +90,7 @@ async def test_any_words_may_be_painted(limner: OpenLimner, prompt: str) -> None
     [
         (JobFailed("out_of_memory", "Try a smaller size."), 500),
         (JobFailed("refiner_unavailable", "The refiner could not be loaded."), 503),
+        (JobFailed("style_unavailable", "The style ink is not set up any more."), 503),
         (WorkerDied("The worker process was ended by SIGKILL."), 500),
     ],
 )
