@@ -34,7 +34,7 @@ SECRETS = {
     "HF_TOKEN": "hf_hush",
     "LIMNER_API_KEYS": "hush-key",
 }
-COMMANDS = ["serve", "generate", "refine", "status", "doctor"]
+COMMANDS = ["serve", "generate", "refine", "status", "doctor", "bench"]
 CAT = ("generate", "a cat in a hat", "--steps", "2", "--size", "64x64", "--seed", "7", "--negative", "text")
 
 
@@ -395,6 +395,20 @@ def test_doctor_finds_nothing_where_all_is_well(runs: Runs) -> None:
     assert run.out.endswith("All is well.\n")
     assert found["model"] == "demo is on this machine"
     assert {found[name] for name in SECRETS.keys() & found.keys()} == {"set"}
+
+
+def test_doctor_looks_for_no_refiner_where_there_shall_be_none(tmp_path: Path) -> None:
+    run = limner(tmp_path, "doctor", LIMNER_REFINER="none")
+
+    assert (run.code, wrong(run)) == (0, {})
+    assert [text for _, subject, text in findings(run) if subject == "model"] == ["demo is on this machine"]
+
+
+def test_bench_names_the_benchmarks_that_there_are(tmp_path: Path) -> None:
+    run = limner(tmp_path, "bench", "nothing")
+
+    assert run.code == 2
+    assert "there are counts, engine, mishaps, serving, gpu" in run.err
 
 
 def test_doctor_says_what_to_do_about_all_that_is_wrong(runs: Runs) -> None:

@@ -767,3 +767,22 @@ async def test_no_task_is_left_after_closing(limner: OpenLimner) -> None:
     with pytest.raises(ShuttingDown):
         await abandoned
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_job_that_waits_for_its_second_attempt_runs_alone_also_after_a_restart(
+    limner: OpenLimner, tmp_path: Path
+) -> None:
+    async with limner(FakeExecutor(ready=False)) as service:
+        jobs = [await ask(service) for _ in range(3)]
+    change_database(tmp_path, f"UPDATE jobs SET attempts = 1 WHERE id = '{jobs[1].id}'")
+    executor = FakeExecutor(slots=3, ready=False)
+    executor.hold(at_step=2)
+    async with limner(executor) as service:
+        executor.become_ready()
+        await reach(service, jobs[0], Progress(1, 1, 1, 2))
+        assert [work.job_id for work in executor.works] == [jobs[0].id]
+        executor.release()
+        endings = [await ending(service, job) for job in jobs]
+
+    assert all(isinstance(event, Done) for event in endings)
+    assert executor.most_at_once == 1
