@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import isqrt
 from typing import Any
 
 import structlog
@@ -94,9 +95,10 @@ class LocalExecutor:
 
     def _pixels_of(self, job: Job) -> int:
         request = job.request
-        sides = (request.width, request.height) if isinstance(request, ImageRequest) else (None, None)
-        one = sides[0] * sides[1] if sides[0] and sides[1] else self._native_pixels
-        return one * request.num_images
+        if not isinstance(request, ImageRequest):
+            return self._native_pixels * request.num_images
+        side = isqrt(self._native_pixels)
+        return (request.width or side) * (request.height or side) * request.num_images
 
     def status(self) -> Sequence[WorkerStatus]:
         return [self._status]

@@ -173,8 +173,8 @@ async def test_a_worker_without_jobs_may_be_silent_and_says_how_it_works() -> No
         assert "the style ink cannot be used" in status.plan
 
 
-def job(width: int | None, images: int = 1) -> Job:
-    request = ImageRequest(prompt="a cat", width=width, height=width, num_images=images)
+def job(width: int | None, images: int = 1, *, height: int | None = None) -> Job:
+    request = ImageRequest(prompt="a cat", width=width, height=height or width, num_images=images)
     return Job(id="", requester="", space="", origin="", request=request, image_ids=(), created_at=0)
 
 
@@ -190,3 +190,4 @@ async def test_it_has_room_for_what_is_painted_at_once_and_one_more() -> None:
     assert executor.has_room([job(64)] * 8)
     assert not executor.has_room([job(64)] * 9)
     assert not executor.has_room([job(2048)])
+    assert not executor.has_room([job(None, height=2048)])
