@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
 
+from benchmarks.alike import levels_apart
 from benchmarks.drive import NO_LIMIT, Driven, painted
 from benchmarks.mixes import requests
 from benchmarks.report import Row
@@ -21,7 +23,7 @@ from bot.inference.caps import Caps
 from bot.inference.compiled import CompiledTwin
 from bot.inference.lora import Loras
 from bot.inference.pipelines import DEMO, Pipelines
-from bot.inference.studio import inputs
+from bot.inference.studio import TWIN_ROWS, call_all, inputs
 from bot.jobs import ImageRequest, Refinement
 from bot.quality import Menu
 from bot.styles import Style
@@ -44,7 +46,14 @@ def measure() -> Iterator[Row]:
 
 
 def equality(pipelines: Pipelines, stock: Stock) -> Iterator[Row]:
-    """Each mix comes while others are under way, so that rows join and leave at any step."""
+    levels = levels_of_mixes(pipelines, stock)
+    text = f"at most {levels.max()} of 255, on {(levels > 0).mean():.4%} of {levels.size:,} subpixels"
+    what = f"{MIXES} mixes, {MIXES * TOGETHER} pictures of every sampler and stage, against stock diffusers"
+    yield Row(what, text, "≤ 1, on ≤ 0.1 %")
+
+
+def levels_of_mixes(pipelines: Pipelines, stock: Stock) -> NDArray[Any]:
+    """How far apart all pictures are. Each mix comes while others are under way: rows join and leave at any step."""
     chance = random.Random(2)
     parent = painted(pipelines, [CAT], 1)[1].images()[0].png
     driven = Driven(pipelines, Caps(NO_LIMIT, 8))
@@ -54,15 +63,13 @@ def equality(pipelines: Pipelines, stock: Stock) -> Iterator[Row]:
             for _ in range(chance.randint(1, 9)):
                 driven.painter.turn()
     driven.run()
+    images = driven.images()
+    assert len(images) == MIXES * TOGETHER
     apart = []
-    for image in driven.images().values():
+    for image in images.values():
         theirs = stock.paint(image.recipe, parent if image.recipe.strength is not None else None)
-        ours = Image.open(io.BytesIO(image.png))
-        apart.append(np.abs(np.asarray(ours, np.int16) - np.asarray(theirs, np.int16)).ravel())
-    levels = np.concatenate(apart)
-    text = f"at most {levels.max()} of 255, on {(levels > 0).mean():.4%} of {levels.size:,} subpixels"
-    goal = "≤ 1, on ≤ 0.1 %"
-    yield Row(f"{MIXES} mixes, {len(apart)} pictures of every sampler and stage, against stock diffusers", text, goal)
+        apart.append(levels_apart(Image.open(io.BytesIO(image.png)), theirs))
+    return np.concatenate(apart)
 
 
 def unet_calls(pipelines: Pipelines) -> Iterator[Row]:
@@ -116,15 +123,9 @@ def graphs() -> Iterator[Row]:
     # Of its own: LoRAs stay in a UNet.
     pipelines = Pipelines.load(DEMO, DEMO)
     calls = {rows: inputs(pipelines, 64, rows) for rows in ROWS}
-
-    def warm_up(unet: Any) -> None:
-        with torch.inference_mode():
-            for rows in ROWS[:2]:
-                unet(**calls[rows])
-
     with TemporaryDirectory() as folder:
         loras = Loras(pipelines.pipeline, _styles(pipelines, Path(folder)))
-    twin = CompiledTwin(pipelines.base.unet, warm_up, count)
+    twin = CompiledTwin(pipelines.base.unet, lambda unet: call_all(unet, [calls[rows] for rows in TWIN_ROWS]), count)
     twin.wait()
     assert twin.ready is not None, twin.failure
     loras.join(twin.ready)

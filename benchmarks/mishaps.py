@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import structlog
 from PIL import Image as Picture
 
+from benchmarks.alike import are_alike
 from benchmarks.report import Row
 from bot.app import open_service
 from bot.jobs import Image, ImageRequest, Job
@@ -62,8 +62,8 @@ async def killed() -> list[Row]:
         await until(any_steps, service)
         stepped = time.perf_counter()
         images = await images_of(service, jobs)
-        pairs = [(service.file(one), service.file(other)) for one, other in zip(undisturbed, images, strict=True)]
-        alike = sum(are_alike(*pair) for pair in pairs)
+        pairs = [map(service.file, pair) for pair in zip(undisturbed, images, strict=True)]
+        alike = sum(are_alike(*map(Picture.open, pair)) for pair in pairs)
     return [
         Row("start of a worker until it is ready", f"{load:.1f} s"),
         Row(
@@ -134,8 +134,3 @@ def kill(service: Service) -> None:
     pid = service._executor.status()[0].pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-
-
-def are_alike(one: Path, other: Path) -> bool:
-    apart = np.abs(np.asarray(Picture.open(one), np.int16) - np.asarray(Picture.open(other), np.int16))
-    return bool(apart.max() <= 1 and (apart > 0).mean() <= 0.001)

@@ -16,7 +16,7 @@ from bot.inference.caps import Caps
 from bot.inference.compiled import CompiledTwin
 from bot.inference.denoise import UNet
 from bot.inference.pipelines import Pipelines
-from bot.inference.studio import TWIN_ROWS, inputs
+from bot.inference.studio import TWIN_ROWS, call_all, inputs
 from bot.inference.wire import Broke, Dropped, Finished, News
 from bot.jobs import ImageRequest, Sampler, Stage
 
@@ -239,17 +239,9 @@ def _no_twin(stage: Stage) -> UNet | None:
 
 def compiled_twin(bench: Bench, patience: float, rows: Sequence[int] = TWIN_ROWS) -> tuple[UNet, float]:
     """The twin and the seconds until it was there. Raises TimeoutError or RuntimeError."""
-    # Made in that mode too: what is compiled for other tensors is compiled anew for those of a step.
-    with torch.inference_mode():
-        calls = [inputs(bench.pipelines, bench.scale.side, each) for each in rows]
-
-    @torch.inference_mode()
-    def warm_up(unet: UNet) -> None:
-        for each in calls:
-            unet(**each)
-
+    calls = [inputs(bench.pipelines, bench.scale.side, each) for each in rows]
     began = time.perf_counter()
-    twin = CompiledTwin(bench.pipelines.pipeline.unet, warm_up, bench.backend)
+    twin = CompiledTwin(bench.pipelines.pipeline.unet, lambda unet: call_all(unet, calls), bench.backend)
     while twin.ready is None:
         if twin.failure is not None:
             raise RuntimeError(f"not compiled: {twin.failure}")

@@ -15,6 +15,7 @@ from pydantic import AliasChoices
 
 from adapters.web.app import build
 from adapters.web.problems import CODE_OF_STATUS, STATUS_OF, STATUS_OF_FAILURE
+from benchmarks.alike import are_alike
 from bot.inference.pipelines import DEMO, Pipelines
 from bot.jobs import STRENGTH, ImageRequest, Quality, Sampler
 from bot.pictures import BYTES_MAX as PICTURE_BYTES_MAX
@@ -32,7 +33,7 @@ from bot.prompts import (
 from bot.quality import GENERATE
 from bot.service import CHOSEN_SEED_LIMIT
 from bot.settings import PREFIX, Settings, read_settings
-from tests.bot.inference.painting import are_alike, painted, work
+from tests.bot.inference.painting import painted, work
 from tests.conftest import OpenLimner
 
 PROJECT = Path(__file__).parents[1]

@@ -15,7 +15,6 @@ HEADROOM = 3 * 10**9
 #: In the name of every weight of a LoRA.
 LORA = "lora_"
 
-
 #: What a level does, for the operator.
 IN_WORDS = {
     Memory.FULL: "all models stay on the device",

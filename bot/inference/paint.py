@@ -21,9 +21,9 @@ from bot.inference.loop import StepFailed, StepLoop, TooLarge
 from bot.inference.lora import Loras
 from bot.inference.pipelines import Pipelines, explained
 from bot.inference.preview import preview
-from bot.inference.rows import RowMaker, loras_of, recipe_of, size_of
+from bot.inference.rows import RowMaker, loras_of, recipe_of, size_of, stages_of
 from bot.inference.wire import Broke, Dropped, Finished, News
-from bot.jobs import Recipe, Refinement, Stage
+from bot.jobs import Recipe, Stage
 from bot.ports import Painted, Work
 from bot.styles import Style
 
@@ -67,11 +67,7 @@ class Painting:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """In their order."""
-        request = self.work.request
-        if isinstance(request, Refinement):
-            return (request.stage or Stage.REFINER,)
-        return (Stage.BASE,) if request.refine_at is None else (Stage.BASE, Stage.REFINER)
+        return stages_of(self.work.request)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

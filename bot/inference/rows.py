@@ -35,6 +35,14 @@ def loras_of(request: ImageRequest | Refinement) -> tuple[str, ...]:
     return tuple(name for name in (request.style, request.few_steps) if name is not None)
 
 
+def stages_of(request: ImageRequest | Refinement) -> tuple[Stage, ...]:
+    """In their order."""
+    if isinstance(request, Refinement):
+        # Of a job that an older version accepted, it is not known.
+        return (request.stage or Stage.REFINER,)
+    return (Stage.BASE,) if request.refine_at is None else (Stage.BASE, Stage.REFINER)
+
+
 def size_of(work: Work, native_side: int) -> tuple[int, int]:
     """Width and height in pixels. Raises what PIL raises for a source that is no picture."""
     if work.source is not None:
@@ -54,16 +62,14 @@ def recipe_of(work: Work, index: int, pipelines: Pipelines, styles: Mapping[str,
     used = [_style(name, styles) for name in loras_of(request)]
     more: dict[str, Any] = {}
     if isinstance(request, Refinement):
-        stage = request.stage or Stage.REFINER
         more = {
             "strength": request.strength,
             "parent_id": request.image_id,
             "parent_sha256": work.source_sha256,
         }
-    else:
-        stage = Stage.BASE
-        if request.refine_at is not None:
-            more = {"refine_at": request.refine_at, "refiner": pipelines.refiner}
+    elif request.refine_at is not None:
+        more = {"refine_at": request.refine_at, "refiner": pipelines.refiner}
+    stage = stages_of(request)[0]
     return Recipe(
         stage=stage,
         model=pipelines.model if stage is Stage.BASE else pipelines.refiner,

@@ -97,16 +97,7 @@ def course(
         end = sum(t >= _cut(scheduler, ends_at) for t in timesteps)
     if begin >= end:
         raise ValueError(f"{num_inference_steps} steps leave none to take here")
-    match sampler:
-        case Sampler.EULER | Sampler.EULER_TRAILING:
-            made = _euler(scheduler, timesteps, ancestral=False)
-        case Sampler.EULER_ANCESTRAL:
-            made = _euler(scheduler, timesteps, ancestral=True)
-        case Sampler.DPMPP_2M | Sampler.DPMPP_2M_KARRAS:
-            made = _dpmpp_2m(scheduler, timesteps, begin)
-        case Sampler.LCM:
-            made = _lcm(scheduler, timesteps)
-    steps = tuple(made[begin:end])
+    steps = tuple(_all_steps(sampler, scheduler, timesteps, begin)[begin:end])
     noisy = {Sampler.EULER_ANCESTRAL: len(timesteps), Sampler.LCM: len(timesteps) - 1}.get(sampler, begin)
     image, noise = _start(scheduler, timesteps[begin], begin)
     if strength is None and starts_at is None:
@@ -119,6 +110,18 @@ def course(
         start_noise=noise,
         table=torch.tensor(steps, dtype=torch.float64).to(torch.float32),
     )
+
+
+def _all_steps(sampler: Sampler, scheduler: Any, timesteps: list[float], begin: int) -> list[Step]:
+    match sampler:
+        case Sampler.EULER | Sampler.EULER_TRAILING:
+            return _euler(scheduler, timesteps, ancestral=False)
+        case Sampler.EULER_ANCESTRAL:
+            return _euler(scheduler, timesteps, ancestral=True)
+        case Sampler.DPMPP_2M | Sampler.DPMPP_2M_KARRAS:
+            return _dpmpp_2m(scheduler, timesteps, begin)
+        case Sampler.LCM:
+            return _lcm(scheduler, timesteps)
 
 
 def _cut(scheduler: Any, fraction: float) -> int:

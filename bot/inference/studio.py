@@ -77,7 +77,7 @@ class _Twins:
         self._joined = False
         self._told = False
         all_inputs = [inputs(pipelines, pipelines.native_side, rows) for rows in TWIN_ROWS]
-        self._twin = CompiledTwin(pipelines.pipeline.unet, lambda unet: _call_all(unet, all_inputs))
+        self._twin = CompiledTwin(pipelines.pipeline.unet, lambda unet: call_all(unet, all_inputs))
 
     def of(self, stage: Stage) -> UNet | None:
         if self._twin.failure is not None and not self._told:
@@ -92,7 +92,7 @@ class _Twins:
 
 
 @torch.inference_mode()
-def _call_all(unet: UNet, calls: Sequence[Mapping[str, Any]]) -> None:
+def call_all(unet: UNet, calls: Sequence[Mapping[str, Any]]) -> None:
     for each in calls:
         unet(**each)
 
@@ -101,7 +101,7 @@ def guided_call(pipelines: Pipelines) -> Call:
     """What `measure` times."""
 
     def call(side: int, batch: int) -> None:
-        _call_all(pipelines.unet(Stage.BASE), [inputs(pipelines, side, 2 * batch)])
+        call_all(pipelines.unet(Stage.BASE), [inputs(pipelines, side, 2 * batch)])
         pipelines.device.is_usable()  # waits for the end
 
     return call

@@ -23,7 +23,7 @@ class Load:
     model: str | None
     refiner: str | None
     memory: Memory = Memory.AUTO
-    #: Compile the UNets' repeated blocks while the worker serves without.
+    #: Compile the base's UNet while the worker serves without.
     compiles: bool = False
     #: Also the LoRA for few steps, where drafts use one.
     styles: tuple[Style, ...] = ()

@@ -4,38 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from bot.jobs import Image, ImageRequest, Quality, Recipe, Refinement, Sampler, Stage
+from bot.jobs import Image, ImageRequest, Quality, Refinement, Sampler, Stage
 from bot.quality import FEW_STEPS, GENERATE, REFINE, Menu, can_be_shared
+from tests.bot.inference.painting import parent
 
 CAT = ImageRequest(prompt="a cat")
 SNOW = Refinement(image_id="parent", prompt="snow")
-RECIPE = Recipe(
-    stage=Stage.BASE,
-    model="demo",
-    prompt="a cat",
-    negative_prompt=None,
-    width=64,
-    height=64,
-    seed=0,
-    sampler=Sampler.EULER,
-    num_inference_steps=1,
-    guidance_scale=5.0,
-)
-PAINTED = Image(
-    id="parent",
-    job_id=None,
-    requester="test:ann",
-    space="test:studio",
-    parent_id=None,
-    file="pa/parent.png",
-    sha256="0" * 64,
-    size=1,
-    width=64,
-    height=64,
-    recipe=RECIPE,
-    created_at=0,
-)
-BROUGHT = replace(PAINTED, recipe=None)
+PAINTED, BROUGHT = parent(brought=False), parent(brought=True)
 
 
 @pytest.mark.parametrize("quality", Quality)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from bot.errors import JobFailed
@@ -139,15 +138,6 @@ def painted(pipelines: Pipelines, of: Work, **how: Any) -> list[Painted]:
     if isinstance(ending := easel.ending(0), Broke):
         raise JobFailed(ending.code, ending.detail)
     return easel.images(0)
-
-
-def are_alike(one: Image.Image, other: Image.Image) -> bool:
-    """What step-level batching is held to: one level of 255, on one subpixel of a thousand at most."""
-    pixels, others = (np.asarray(each, dtype=np.int16) for each in (one, other))
-    if pixels.shape != others.shape:
-        return False
-    apart = np.abs(pixels - others)
-    return bool(apart.max() <= 1 and (apart > 0).mean() <= 0.001)
 
 
 def picture(image: Painted) -> Image.Image:

@@ -1,27 +1,21 @@
 """Step-level batching: the same pictures as with one call of a stock pipeline for each, in far fewer UNet calls."""
 
-import random
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from benchmarks.mixes import requests
+from benchmarks.alike import are_alike
+from benchmarks.counts import STEPS, levels_of_mixes
 from benchmarks.stock import Stock
 from bot.inference.denoise import Row
 from bot.inference.pipelines import Pipelines
 from bot.inference.rows import RowMaker, recipe_of
-from bot.jobs import ImageRequest, Refinement, Sampler, Stage
-from tests.bot.inference.painting import Easel, are_alike, painted, picture, work
+from bot.jobs import ImageRequest, Sampler
+from tests.bot.inference.painting import Easel, painted, picture, work
 
 CAT = ImageRequest(prompt="a cat", width=64, height=64, num_inference_steps=6, seed=1)
-MIXES = 50
-#: Requests in a mix.
-TOGETHER = 2
-#: Twelve requests of 6 to 12 steps, 109 in all.
-STEPS = (6, 12, 7, 11, 8, 10, 9, 9, 12, 6, 7, 12)
 
 
 @pytest.fixture(scope="module")
@@ -29,38 +23,12 @@ def stock() -> Stock:
     return Stock()
 
 
-@pytest.fixture(scope="module")
-def parent(demo: Pipelines) -> bytes:
-    return painted(demo, work(CAT))[0].png
-
-
-def accept(easel: Easel, request: ImageRequest | Refinement, parent: bytes) -> int:
-    if isinstance(request, ImageRequest):
-        return easel.accept(work(request))
-    return easel.accept(work(request, source=parent, brought=request.stage is Stage.BASE))
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_pictures_of_fifty_mixes_equal_the_stock_pipelines(demo: Pipelines, stock: Stock, parent: bytes) -> None:
-    """In one go, so that the share of pixels apart is that of all; each mix comes while others are under way."""
-    chance = random.Random(2)
-    easel = Easel(demo)
-    all_requests = list(requests(chance, MIXES * TOGETHER))
-    while all_requests:
-        for request in (all_requests.pop(0) for _ in range(TOGETHER)):
-            accept(easel, request, parent)
-        for _ in range(chance.randint(1, 9)):
-            easel.painter.turn()
-    easel.finish()
+def test_pictures_of_fifty_mixes_equal_the_stock_pipelines(demo: Pipelines, stock: Stock) -> None:
+    """In one go, so that the share of pixels apart is that of all."""
+    levels = levels_of_mixes(demo, stock)
 
-    apart = []
-    for number in range(easel.accepted):
-        (image,) = easel.images(number)
-        source = parent if image.recipe.strength is not None else None
-        ours, theirs = (np.asarray(each, np.int16) for each in (picture(image), stock.paint(image.recipe, source)))
-        apart.append(np.abs(ours - theirs).ravel())
-    levels = np.concatenate(apart)
     assert levels.max() <= 1
     assert (levels > 0).mean() <= 0.001
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.alike import are_alike
 from bot.inference.memory import HEADROOM, Part, Residence, Weights, chosen, size
 from bot.inference.pipelines import DEMO, Pipelines
 from bot.jobs import ImageRequest, Refinement
 from bot.ports import Memory
-from tests.bot.inference.painting import Easel, are_alike, painted, picture, work
+from tests.bot.inference.painting import Easel, painted, picture, work
 
 #: SDXL's in bf16.
 SDXL = Weights(text=1_640_000_000, unet=5_135_000_000, refiner_unet=4_519_000_000, vae=167_000_000)

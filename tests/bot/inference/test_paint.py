@@ -17,6 +17,7 @@ from diffusers import (
 )
 from PIL import Image
 
+from benchmarks.alike import are_alike
 from bot.errors import JobFailed
 from bot.events import Progress
 from bot.inference.pipelines import DEMO_FOLDER, Pipelines
@@ -24,7 +25,7 @@ from bot.inference.png import RECIPE_KEY
 from bot.inference.wire import Dropped, Finished
 from bot.jobs import ImageRequest, Recipe, Refinement, Sampler
 from bot.ports import Painted
-from tests.bot.inference.painting import Easel, are_alike, painted, picture, work
+from tests.bot.inference.painting import Easel, painted, picture, work
 
 STEPS = 3
 SEED_MAX = 2**64 - 1

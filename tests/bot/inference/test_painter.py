@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.alike import are_alike
 from bot.events import Preview, Progress
 from bot.inference import png
 from bot.inference.caps import Caps
@@ -17,7 +18,7 @@ from bot.inference.preview import preview
 from bot.inference.wire import Broke, Dropped, Finished
 from bot.jobs import ImageRequest, Refinement, Sampler, Stage
 from bot.ports import Painted
-from tests.bot.inference.painting import PIXELS, Easel, are_alike, painted, picture, work
+from tests.bot.inference.painting import PIXELS, Easel, painted, picture, work
 
 CAT = ImageRequest(prompt="a cat", width=64, height=64, num_inference_steps=4, seed=1)
 

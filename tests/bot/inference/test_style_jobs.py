@@ -8,6 +8,7 @@ import pytest
 import torch
 from diffusers import LCMScheduler, StableDiffusionXLPipeline
 
+from benchmarks.alike import are_alike
 from bot.inference.lora import Loras
 from bot.inference.pipelines import DEMO, DEMO_FOLDER, Pipelines
 from bot.inference.png import RECIPE_KEY
@@ -15,7 +16,7 @@ from bot.inference.wire import Broke, Finished
 from bot.jobs import ImageRequest, Quality, Recipe, Refinement, Stage
 from bot.quality import Menu
 from bot.styles import Style
-from tests.bot.inference.painting import Easel, are_alike, painted, picture, work
+from tests.bot.inference.painting import Easel, painted, picture, work
 from tests.bot.inference.test_lora import as_diffusers, as_peft, random_weights, saved
 
 CAT = ImageRequest(prompt="a cat", width=64, height=64, num_inference_steps=4, seed=1)
