@@ -7,10 +7,11 @@ import random
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import structlog
+from pydantic import AnyUrl
 
 from adapters.web import app as web
 from adapters.web.server import listen, server
@@ -18,16 +19,20 @@ from bot.engine import Engine
 from bot.errors import CannotStart, DataFolderInUse
 from bot.inference.local import LocalExecutor
 from bot.inference.wire import NO_REFINER, Load
+from bot.links import Links, secret
 from bot.ports import Executor
 from bot.quality import FEW_STEPS, Menu
 from bot.scheduler import Scheduler
 from bot.service import Service
 from bot.settings import Settings
 from bot.styles import Style
+from storage.belongings import BelongingsStore
 from storage.database import Database
+from storage.deliveries import Deliveries
 from storage.files import ImageFolder
 from storage.images import Images
 from storage.jobs import Jobs
+from storage.rules import RulesOfSpaces
 
 DATABASE = "limner.sqlite"
 IMAGES = "images"
@@ -51,6 +56,7 @@ async def open_service(
     executor = executor or local_executor(settings)
     with data_folder(settings.data_dir) as folder:
         async with Database.open(folder / DATABASE, now=clock()) as database:
+            links = Links(settings.public_url, await asyncio.to_thread(secret, folder))
             jobs = Jobs(database)
             images = Images(database, ImageFolder(folder / IMAGES))
             engine = Engine(
@@ -64,7 +70,11 @@ async def open_service(
                 engine=engine,
                 jobs=jobs,
                 images=images,
+                deliveries=Deliveries(database),
+                rules=RulesOfSpaces(database),
+                belongings=BelongingsStore(database),
                 executor=executor,
+                links=links,
                 clock=clock,
                 chance=chance or random.SystemRandom(),
                 menu=menu(settings),
@@ -88,7 +98,7 @@ async def serve(
     with socket, told_to_stop(stop):
         async with open_service(settings, executor=executor) as service:
             http = server(web.build(service, [key.get_secret_value() for key in settings.api_keys]))
-            async with asyncio.TaskGroup() as tasks:
+            async with chats(settings, service), asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(http.serve(sockets=[socket]), name="web")
                 started(socket.getsockname()[1])
                 await stop.wait()
@@ -96,6 +106,26 @@ async def serve(
                 await service.drain(settings.drain_seconds)
                 http.should_exit = True
                 await serving
+
+
+@asynccontextmanager
+async def chats(settings: Settings, service: Service) -> AsyncIterator[None]:
+    """Connects to the platforms that there are tokens for. Raises CannotStart, also later, where one is refused."""
+    async with AsyncExitStack() as connections:
+        if settings.discord_token is not None:
+            # Imported only where it is used: it takes a third of a second and 20 MB.
+            from adapters.discord.client import connected
+            from adapters.discord.library_log import heard
+
+            connections.enter_context(heard())
+            token = settings.discord_token.get_secret_value()
+            api_url, gateway_url = text(settings.discord_api_url), text(settings.discord_gateway_url)
+            await connections.enter_async_context(connected(service, token, api_url=api_url, gateway_url=gateway_url))
+        yield
+
+
+def text(url: AnyUrl | None) -> str | None:
+    return None if url is None else str(url)
 
 
 def menu(settings: Settings) -> Menu:

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -170,7 +170,9 @@ def doctor() -> None:
 
 @cli.command()
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(help="Of counts, engine, mishaps, serving, gpu.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Of counts, engine, mishaps, serving, discord, gpu.")
+    ] = None,
 ) -> None:
     """Measures the engine on this machine against stock diffusers, with the demo model; takes some minutes."""
     ask = [sys.executable, "-m", "benchmarks", *(names or ("counts", "engine", "mishaps"))]
@@ -198,16 +200,23 @@ def _first(group: BaseExceptionGroup[LimnerError]) -> LimnerError:
 
 def _log_lines() -> None:
     """One line per move of a job on standard error; JSON where nobody reads along."""
-    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=False),
             structlog.processors.format_exc_info,
-            renderer,
+            _ForPeople() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+class _ForPeople(structlog.dev.ConsoleRenderer):
+    def __call__(self, logger: Any, name: str, line: MutableMapping[str, Any]) -> str:
+        """A link that invites stands alone in the next line, where it can be clicked."""
+        link = line.pop("invite", None)
+        text = super().__call__(logger, name, line)
+        return text if link is None else f"{text}\n  ● Open this to let it into a server: {link}"
 
 
 def _silent() -> None:
@@ -223,8 +232,8 @@ def _banner(settings: Settings, port: int) -> None:
         ("HTTP", f"http://{host}:{port}  ({keys})", True),
         ("Model", f"{model}  (loading in a worker; jobs wait meanwhile)", True),
         ("Data", str(settings.data_dir.resolve()), True),
-        ("Discord", _chat(settings.discord_token is not None, "DISCORD_TOKEN"), False),
-        ("Slack", _chat(settings.slack_bot_token is not None, "SLACK_BOT_TOKEN with SLACK_APP_TOKEN"), False),
+        _discord(settings),
+        ("Slack", _slack(settings), False),
     ]
     out.print(f"[bold]Limner {bot.__version__}[/] is running. Ctrl-C stops it.", highlight=False)
     for name, text, well in lines:
@@ -232,7 +241,13 @@ def _banner(settings: Settings, port: int) -> None:
     sys.stdout.flush()
 
 
-def _chat(token_is_set: bool, variable: str) -> str:
-    if token_is_set:
-        return f"not connected: {variable} is set, but this version has no adapter for it yet"
-    return f"not connected; {variable} will connect it"
+def _discord(settings: Settings) -> tuple[str, str, bool]:
+    if settings.discord_token is None:
+        return "Discord", "not connected; DISCORD_TOKEN will connect it", False
+    return "Discord", "connecting; the log says when it is there, and the link that invites it", True
+
+
+def _slack(settings: Settings) -> str:
+    if settings.slack_bot_token is not None:
+        return "not connected: SLACK_BOT_TOKEN is set, but this version has no adapter for it yet"
+    return "not connected; SLACK_BOT_TOKEN with SLACK_APP_TOKEN will connect it"

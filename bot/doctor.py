@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from rich.console import Console
 from rich.markup import escape
 
 import bot
-from bot.app import DATABASE, worker_environment
+from bot.app import DATABASE, text, worker_environment
 from bot.errors import CannotStart
 from bot.inference.wire import NO_REFINER
 from bot.settings import Settings, read_settings
@@ -51,6 +52,7 @@ async def examine(console: Console) -> bool:
         )
     else:
         findings += [*await _gpu_side(settings), *_disk(settings), *await _database(settings), *_tokens(settings)]
+        findings += await _discord(settings)
     for finding in findings:
         _print(finding, console)
     wrong = sum(finding.remedy is not None for finding in findings)
@@ -145,11 +147,30 @@ def _tokens(settings: Settings) -> Iterator[Finding]:
     for name, token, prefix in tokens:
         if token is None:
             yield Finding(name, "not set")
-        elif token.get_secret_value().startswith(prefix) and len(token.get_secret_value().split()) == 1:
+        elif _looks_right(token, prefix):
             yield Finding(name, "set")
         else:
             begins = f"one word that begins with {prefix}" if prefix else "one word"
             yield Finding(name, "set, but it does not look right", f"The token is {begins}; copy it again.")
+
+
+def _looks_right(token: SecretStr, prefix: str = "") -> bool:
+    return token.get_secret_value().startswith(prefix) and len(token.get_secret_value().split()) == 1
+
+
+async def _discord(settings: Settings) -> list[Finding]:
+    """Asked on Discord itself."""
+    token = settings.discord_token
+    if token is None or not _looks_right(token):
+        return []
+    from adapters.discord.checkup import checkup
+
+    found = await checkup(
+        token.get_secret_value(),
+        api_url=text(settings.discord_api_url),
+        gateway_url=text(settings.discord_gateway_url),
+    )
+    return [Finding(one.subject, one.what, one.remedy) for one in found]
 
 
 def _print(finding: Finding, console: Console) -> None:

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 
 import structlog
 
-from bot.errors import ImageFileLost, JobCancelled, JobFailed, ShuttingDown, WorkerDied
+from bot.errors import AskedTooMuch, ImageFileLost, JobCancelled, JobFailed, ShuttingDown, WorkerDied
 from bot.events import Cancelled, Done, Ending, Event, Failed, Preview, Progress, Queued, Started
 from bot.followers import Followers, Stream, newest
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus
+from bot.pace import Forecast
 from bot.ports import Executor, ImageStore, JobStore, Painted, StoredFile, Work
-from bot.scheduler import Scheduler
+from bot.scheduler import Scheduler, cost
 
 #: A job that took its worker down this often is set aside as failed.
 ATTEMPTS_MAX = 2
@@ -60,6 +61,9 @@ class Engine:
         self._wake = asyncio.Event()
         self._stopping = False
         self._being_accepted = 0
+        #: All that were accepted or are just being, and are not over.
+        self._unfinished: dict[str, Job] = {}
+        self._forecast = Forecast(clock)
         self._changes: set[asyncio.Task[Any]] = set()
 
     @property
@@ -76,6 +80,7 @@ class Engine:
     async def restore(self) -> None:
         """Takes up the jobs of an earlier life of the program. Comes before everything else."""
         for job in await self._jobs.unfinished():
+            self._unfinished[job.id] = job
             if job.status is JobStatus.QUEUED:
                 self._scheduler.add(job)
                 if job.attempts > 0:
@@ -106,16 +111,25 @@ class Engine:
             for task in unfinished:
                 task.cancel()
 
-    async def submit(self, job: Job) -> None:
-        """Accepts a job. Raises QueueFull or ShuttingDown, and then nothing was written."""
+    async def submit(self, job: Job, jobs_each: int | None = None) -> None:
+        """Accepts a job, while its requester has fewer unfinished ones in its space than `jobs_each`.
+
+        Raises AskedTooMuch, QueueFull or ShuttingDown, and then nothing was written.
+        """
         if self._stopping:
             raise ShuttingDown
+        if jobs_each is not None and self._unfinished_of(job.requester, job.space) >= jobs_each:
+            raise AskedTooMuch("jobs", jobs_each)
         self._scheduler.check_room(self._being_accepted)
         self._being_accepted += 1
+        self._unfinished[job.id] = job
         try:
             await self._to_its_end(self._accept(job))
         finally:
             self._being_accepted -= 1
+
+    def _unfinished_of(self, requester: str, space: str) -> int:
+        return sum((job.requester, job.space) == (requester, space) for job in self._unfinished.values())
 
     async def cancel(self, job: Job) -> bool:
         """False where the job ended before."""
@@ -159,7 +173,11 @@ class Engine:
         return await asyncio.shield(task)
 
     async def _accept(self, job: Job) -> None:
-        await self._jobs.add(job)
+        try:
+            await self._jobs.add(job)
+        except BaseException:
+            del self._unfinished[job.id]
+            raise
         self._scheduler.add(job)
         log.info("job queued", job=job.id, requester=job.requester)
         self._wake.set()
@@ -167,6 +185,7 @@ class Engine:
     async def _cancel(self, job: Job) -> bool:
         if not await self._jobs.cancel(job.id, self._clock()):
             return False
+        self._unfinished.pop(job.id, None)
         self._scheduler.discard(job.id)
         self._suspects.discard(job.id)
         if run := self._runs.get(job.id):
@@ -201,7 +220,7 @@ class Engine:
         try:
             job = await self._jobs.claim(job_id, self._clock())
         except Exception:
-            # The job keeps its place; nothing is lost while the disk is full or the database is locked.
+            # The job keeps its turn; nothing is lost while the disk is full or the database is locked.
             log.exception("job could not be claimed; trying again", job=job_id)
             self._scheduler.give_back(job_id)
             await asyncio.sleep(STORE_PAUSE)
@@ -211,6 +230,7 @@ class Engine:
         if job is not None and self._stopping:
             await self._jobs.requeue(job_id, attempt_counts=False)
         elif job is not None:
+            self._forecast.began(job_id, cost(job))
             self._runs[job_id] = Run(job, tasks.create_task(self._run(job), name=f"job {job_id}"))
 
     async def _run(self, job: Job) -> None:
@@ -233,6 +253,7 @@ class Engine:
             log.exception("job could not be kept", job=job.id)
             await self._fail(job, Failure("internal_error", f"The picture could not be kept: {error}"))
         finally:
+            self._forecast.ended(job.id)
             del self._runs[job.id]
             self._wake.set()
 
@@ -246,6 +267,7 @@ class Engine:
                 match event:
                     case Progress():
                         self._runs[job.id].progress = event
+                        self._forecast.progressed(job.id, event.step / event.steps)
                         self._followers.tell(job.id, event)
                     case Preview():
                         self._followers.tell(job.id, event)
@@ -258,6 +280,7 @@ class Engine:
     async def _keep(self, job: Job, images: Sequence[Image]) -> None:
         if await self._jobs.finish(job.id, images, self._clock()):
             log.info("job done", job=job.id, images=len(images))
+            self._unfinished.pop(job.id, None)
             self._followers.tell(job.id, Done(tuple(images)))
         else:
             await self._images.discard(job.image_ids)
@@ -268,11 +291,12 @@ class Engine:
             return Work(job_id=job.id, image_ids=job.image_ids, request=job.request, preview_interval=preview_interval)
         parent = await self._images.get(job.request.image_id)
         if parent is None:
-            raise JobFailed("image_gone", "The image to refine was deleted while the job waited.")
+            raise image_gone()
         try:
             source = await self._images.read(parent)
         except ImageFileLost as error:
-            raise JobFailed(error.code, str(error)) from error
+            deleted = await self._images.get(parent.id) is None
+            raise image_gone() if deleted else JobFailed(error.code, str(error)) from error
         return Work(
             job_id=job.id,
             image_ids=job.image_ids,
@@ -288,6 +312,8 @@ class Engine:
             job_id=job.id,
             requester=job.requester,
             space=job.space,
+            audience=job.audience,
+            age_restricted=job.age_restricted,
             parent_id=painted.recipe.parent_id,
             file=file.file,
             sha256=file.sha256,
@@ -314,6 +340,7 @@ class Engine:
     async def _set_aside(self, job: Job, failure: Failure) -> None:
         await self._images.discard(job.image_ids)
         if await self._written(lambda: self._jobs.fail(job.id, failure, self._clock())):
+            self._unfinished.pop(job.id, None)
             self._followers.tell(job.id, Failed(failure))
 
     async def _written(self, move: Callable[[], Awaitable[bool]]) -> bool:
@@ -330,7 +357,8 @@ class Engine:
     async def _standing(self, job: Job) -> Event:
         match job.status:
             case JobStatus.QUEUED:
-                return Queued(self._scheduler.position(job.id))
+                position = self._scheduler.position(job.id)
+                return Queued(position, *self._ready_at(self._scheduler.line()[:position])[-1:])
             case JobStatus.RUNNING:
                 run = self._runs.get(job.id)
                 return (run and run.progress) or Started()
@@ -343,5 +371,18 @@ class Engine:
                 return Failed(job.failure)
 
     def _tell_positions(self) -> None:
-        for position, job_id in enumerate(self._scheduler.line(), start=1):
-            self._followers.tell(job_id, Queued(position))
+        line = self._scheduler.line()
+        for position, (job_id, ready_at) in enumerate(zip(line, self._ready_at(line), strict=True), start=1):
+            self._followers.tell(job_id, Queued(position, ready_at))
+
+    def _ready_at(self, line: Sequence[str]) -> list[int | None]:
+        return self._forecast.ready_at(map(self._cost, line))
+
+    def _cost(self, job_id: str) -> float:
+        """0 for one in the line that was cancelled on its way into it; the claim will find that out."""
+        job = self._unfinished.get(job_id)
+        return 0.0 if job is None else cost(job)
+
+
+def image_gone() -> JobFailed:
+    return JobFailed("image_gone", "The image to refine was deleted while the job waited.")

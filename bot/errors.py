@@ -5,6 +5,12 @@ LimnerError
 │   ├── BadRequest          one or more fields are wrong
 │   ├── NotFound            no such job or image, or none that the asker may see
 │   ├── AlreadyOver         a job that ended cannot be cancelled
+│   ├── Forbidden           only admins or moderators may do this
+│   ├── Blocked             the admins of this space take nothing from this requester
+│   ├── SpacePaused         the admins of this space take nothing new from it
+│   ├── PlaceClosed         the admins of this space take requests in other places of it
+│   ├── AskedTooMuch        more than the rules of this space allow
+│   ├── AgeRestricted       an image from among adults does not leave them
 │   ├── QueueFull           come back later
 │   └── ShuttingDown        the program is stopping and takes nothing new
 ├── JobFailed               this job failed; the others go on
@@ -16,6 +22,8 @@ LimnerError
     └── DataFolderInUse     another Limner works on this data folder
 """
 
+import dataclasses
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 
@@ -34,10 +42,17 @@ class Refused(LimnerError):
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One field that is wrong, and a sentence that says what is allowed."""
+    """One field that is wrong, and a sentence that says what is allowed.
+
+    Kind and values are that sentence again, for whoever says it in other words; so two with one sentence are equal.
+    """
 
     field: str
     message: str
+    #: What is wrong with the field, in snake_case; stable.
+    kind: str = dataclasses.field(default="", compare=False)
+    #: What the sentence names: limits, what was said, what there is.
+    values: Mapping[str, object] = dataclasses.field(default_factory=dict, compare=False)
 
 
 class BadRequest(Refused):
@@ -68,6 +83,65 @@ class AlreadyOver(Refused):
     def __init__(self, status: str) -> None:
         super().__init__(f"This job is already {status}; there is nothing left to cancel.")
         self.status = status
+
+
+class Forbidden(Refused):
+    """Only those who run this place may do this."""
+
+    code = "forbidden"
+
+    def __init__(self) -> None:
+        super().__init__("Only admins of this place may do this.")
+
+
+class Blocked(Refused):
+    """The admins of this space take nothing from this requester."""
+
+    code = "blocked"
+
+    def __init__(self) -> None:
+        super().__init__("The admins here have blocked you from painting. They can unblock you.")
+
+
+class SpacePaused(Refused):
+    """The admins of this space take nothing new until they resume it."""
+
+    code = "paused"
+
+    def __init__(self) -> None:
+        super().__init__("The admins have paused painting here. What was accepted before is still painted.")
+
+
+class PlaceClosed(Refused):
+    """The admins of this space take requests in some places only."""
+
+    code = "place_closed"
+
+    def __init__(self, places: Collection[str]) -> None:
+        super().__init__("The admins allow painting in other channels only.")
+        #: Where it is allowed.
+        self.places = sorted(places)
+
+
+class AskedTooMuch(Refused):
+    """The request is beyond what the admins of this space allow."""
+
+    code = "asked_too_much"
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"The admins here allow {limit} {what} at most.")
+        #: `images` or `steps` of one request, or unfinished `jobs` of one requester.
+        self.what = what
+        self.limit = limit
+
+
+class AgeRestricted(Refused):
+    """What was made among adults is shown and refined only where they are among themselves."""
+
+    code = "age_restricted"
+
+    def __init__(self) -> None:
+        super().__init__("This image was made in an age-restricted channel, and can be used only in such channels.")
 
 
 class QueueFull(Refused):

@@ -9,6 +9,8 @@ from bot.jobs import Failure, Image
 class Queued:
     #: 1 is next.
     position: int
+    #: When it will be done, in seconds since 1970, as far as the pace so far tells; None while that is not known.
+    ready_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What is asked for and what became of it: requests, jobs with their legal moves, images with their recipes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -138,7 +138,7 @@ class Job:
     id: str
     #: Who asked, with the platform before the colon: `discord:1234`.
     requester: str
-    #: Where images of this job may be seen: a guild, a workspace, an API key.
+    #: Where it was asked for: a guild, a workspace, an API key.
     space: str
     #: Where to answer; only the adapter that wrote it can read it.
     origin: str
@@ -153,6 +153,14 @@ class Job:
     started_at: float | None = None
     finished_at: float | None = None
     failure: Failure | None = None
+    #: Who besides the requester may see it: those of the space, or of a closed place in it. "" is nobody.
+    audience: str = ""
+    #: Made among adults.
+    age_restricted: bool = False
+
+    @property
+    def platform(self) -> str:
+        return self.requester.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +222,9 @@ class Image:
     #: None for a picture that somebody brought.
     recipe: Recipe | None
     created_at: float
+    #: As of the job.
+    audience: str = ""
+    age_restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,3 +237,24 @@ class Message:
     message_id: str
     #: "" outside threads.
     thread: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The news of a job that its adapter still has to bring to its platform."""
+
+    job: Job
+    #: What the adapter wrote down on the way, and only it can read.
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Belongings:
+    """What is kept of somebody: all that names them, their words or their images."""
+
+    jobs: Sequence[Job]
+    images: Sequence[Image]
+    #: That show the images.
+    messages: Sequence[Message]
+    #: Of the jobs.
+    deliveries: Sequence[Delivery]

@@ -1,23 +1,85 @@
-"""Who may do what."""
+"""Who may do what. What an asker may not see is, for the asker, not there."""
 
 from dataclasses import dataclass
 
-from bot.jobs import Image, Job
+from bot.errors import AskedTooMuch, PlaceClosed, SpacePaused
+from bot.jobs import Image, ImageRequest, Job, Refinement
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Whoever asks the service for something, as its adapter knows them."""
+    """Whoever asks the service for something, and where, as its adapter knows them."""
 
     #: With the platform before the colon: `discord:1234`.
     requester: str
     space: str
+    #: Where in the space: the channel that its rules name. "" where there are none.
+    place: str = ""
+    #: The place, where it is closed to a part of the space: only there is seen what is made there. None: open to all.
+    closed_to: str | None = None
+    #: Only the requester shall see what is made.
+    private: bool = False
+    #: May show and make what is for adults.
+    age_restricted: bool = False
+    #: May cancel and delete what others made here.
+    moderator: bool = False
+    #: May set the space's rules.
+    admin: bool = False
+
+    @property
+    def audience(self) -> str:
+        """Of what is made now."""
+        if self.private:
+            return ""
+        return self.space if self.closed_to is None else self.closed_to
+
+
+def owns(asker: Asker, thing: Image | Job) -> bool:
+    return asker.requester == thing.requester
 
 
 def may_see(asker: Asker, thing: Image | Job) -> bool:
     """Who may see an image may also refine it."""
-    return asker.space == thing.space
+    return owns(asker, thing) or thing.audience in {asker.space, asker.closed_to} - {""}
 
 
-def may_cancel(asker: Asker, job: Job) -> bool:
-    return asker.requester == job.requester
+def fits_here(asker: Asker, thing: Image | Job) -> bool:
+    """What was made among adults stays among them, whoever asks for it."""
+    return asker.age_restricted or not thing.age_restricted
+
+
+def may_end(asker: Asker, thing: Image | Job) -> bool:
+    """Cancel a job, delete an image."""
+    return owns(asker, thing) or (asker.moderator and may_see(asker, thing))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the admins of a space decided. None and empty mean that nothing is limited."""
+
+    #: Nothing new is taken from here.
+    paused: bool = False
+    #: Unfinished jobs that one requester may have.
+    jobs_each: int | None = None
+    #: Images of one request.
+    images_most: int | None = None
+    steps_most: int | None = None
+    #: Where in the space requests are taken.
+    places: frozenset[str] = frozenset()
+
+
+def check_place(rules: Rules, asker: Asker) -> None:
+    """Raises Refused. Admins test what they set, so rules hold for them too."""
+    if rules.paused:
+        raise SpacePaused
+    if rules.places and asker.place not in rules.places:
+        raise PlaceClosed(rules.places)
+
+
+def check_limits(rules: Rules, request: ImageRequest | Refinement) -> None:
+    """Raises Refused, for admins too."""
+    steps = request.num_inference_steps
+    if rules.images_most is not None and request.num_images > rules.images_most:
+        raise AskedTooMuch("images", rules.images_most)
+    if rules.steps_most is not None and steps is not None and steps > rules.steps_most:
+        raise AskedTooMuch("steps", rules.steps_most)

@@ -1,13 +1,14 @@
 """What the core needs from outside, as Protocols: something that paints, and something that remembers."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from bot.events import Preview, Progress
-from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus, Message, Recipe, Refinement
+from bot.jobs import Belongings, Delivery, Failure, Image, ImageRequest, Job, JobStatus, Message, Recipe, Refinement
+from bot.policy import Rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,8 @@ class JobStore(Protocol):
         """Queued and running jobs, the oldest first."""
         ...
 
+    async def over_since(self, since: float) -> Sequence[Job]: ...
+
     async def counts(self) -> dict[JobStatus, int]: ...
 
     async def claim(self, job_id: str, now: float) -> Job | None:
@@ -142,7 +145,7 @@ class StoredFile:
 
 
 class ImageStore(Protocol):
-    """Remembers images and the messages that show them, and owns the image folder."""
+    """Remembers images, and owns the image folder."""
 
     async def save(self, image_id: str, encoded: bytes) -> StoredFile:
         """Writes the file whole or not at all. The row comes with `JobStore.finish` or `add`."""
@@ -160,7 +163,9 @@ class ImageStore(Protocol):
 
     async def children(self, image_id: str) -> Sequence[str]: ...
 
-    async def newest(self, space: str, limit: int, before: str | None) -> Sequence[Image]: ...
+    async def newest(self, space: str, limit: int, before: str | None) -> Sequence[Image]:
+        """Of those that everybody in the space may see."""
+        ...
 
     def path(self, image: Image) -> Path: ...
 
@@ -168,10 +173,70 @@ class ImageStore(Protocol):
         """Raises ImageFileLost."""
         ...
 
-    async def add_message(self, image_id: str, message: Message) -> None: ...
+    async def newest_of(self, requester: str, limit: int, *, age_restricted: bool) -> Sequence[Image]:
+        """What was made among adults comes only where `age_restricted` is true."""
+        ...
+
+    async def delete(self, image_id: str) -> bool:
+        """The row, and with it what the index knows of messages; the file is left to `discard`."""
+        ...
+
+
+class DeliveryStore(Protocol):
+    """Remembers what the platforms were told of jobs, and which messages show which images."""
+
+    async def owed(self, platform: str) -> Sequence[Delivery]:
+        """The oldest first."""
+        ...
+
+    async def note(self, job_id: str, note: str) -> None: ...
+
+    async def delivered(self, job_id: str, messages: Mapping[str, Message]) -> Sequence[str]:
+        """Image ID -> the message that shows it. Passes over images that are gone by now, and returns their IDs."""
+        ...
+
+    async def give_up(self, job_id: str, detail: str) -> None: ...
 
     async def by_message(self, platform: str, channel: str, message_id: str) -> Sequence[str]:
         """IDs of the images that a message shows, in their order."""
         ...
 
     async def newest_in_thread(self, platform: str, channel: str, thread: str) -> str | None: ...
+
+    async def newest_of_requester(self, requester: str, platform: str, channel: str, *, private: bool) -> str | None:
+        """With `private` also those that only the requester may see."""
+        ...
+
+    async def of_image(self, image_id: str) -> Sequence[Message]: ...
+
+
+class RuleStore(Protocol):
+    """Remembers what admins decided. A requester is blocked in one space."""
+
+    async def get(self, space: str) -> Rules: ...
+
+    async def change(self, space: str, change: Callable[[Rules], Rules]) -> Rules: ...
+
+    async def is_blocked(self, space: str, requester: str) -> bool: ...
+
+    async def block(self, space: str, requester: str) -> bool:
+        """False where it was so before."""
+        ...
+
+    async def unblock(self, space: str, requester: str) -> bool:
+        """False where it was so before."""
+        ...
+
+
+class BelongingsStore(Protocol):
+    """Hands out and erases at once. Jobs that are not over are handed out, and never erased."""
+
+    async def of(self, requester: str) -> Belongings: ...
+
+    async def erase(self, requester: str) -> Belongings:
+        """What was erased; the files are left to `ImageStore.discard`."""
+        ...
+
+    async def erase_in(self, space: str, before: float, requester: str | None) -> Belongings:
+        """As `erase`. None is every requester; a job stays as long as an image of it does."""
+        ...

@@ -88,6 +88,17 @@ class Menu:
             few_steps=few_steps,
         )
 
+    def asked_again(self, request: ImageRequest | Refinement) -> ImageRequest | Refinement:
+        """One that was filled in, ready to be filled in anew: the sampler of a LoRA for few steps was nobody's choice.
+
+        Neither were steps and guidance, as far as one can tell, where that LoRA is not used any more.
+        """
+        if request.few_steps is None:
+            return request
+        if request.few_steps == self.draft:
+            return replace(request, sampler=None)
+        return replace(request, sampler=None, num_inference_steps=None, guidance_scale=None)
+
     def _stage(self, refinement: Refinement, parent: Image) -> Stage:
         brought = parent.recipe is None
         if not self.has_refiner or refinement.style or (brought and refinement.strength > STRONG_CHANGE):

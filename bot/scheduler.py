@@ -26,7 +26,7 @@ def cost(job: Job) -> float:
 
 
 @dataclass(order=True, frozen=True, slots=True)
-class Place:
+class Turn:
     #: Virtual time at which the job's share begins (Goyal, Vin and Cheng, 1996: start-time fair queueing).
     start: float
     #: Order of arrival, which decides between equals.
@@ -37,8 +37,8 @@ class Place:
 class Scheduler:
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._line: list[Place] = []
-        self._places: dict[str, Place] = {}
+        self._line: list[Turn] = []
+        self._turns: dict[str, Turn] = {}
         self._share_ends: dict[str, float] = {}
         self._now = 0.0
         self._arrivals = 0
@@ -62,14 +62,14 @@ class Scheduler:
 
     def _insert(self, job_id: str, start: float) -> None:
         self._arrivals += 1
-        place = Place(start, self._arrivals, job_id)
-        self._places[job_id] = place
-        insort(self._line, place)
+        turn = Turn(start, self._arrivals, job_id)
+        self._turns[job_id] = turn
+        insort(self._line, turn)
 
     def discard(self, job_id: str) -> None:
-        place = self._places.pop(job_id, None)
-        if place is not None:
-            self._line.remove(place)
+        turn = self._turns.pop(job_id, None)
+        if turn is not None:
+            self._line.remove(turn)
             self._forget_if_empty()
 
     def first(self) -> str | None:
@@ -80,11 +80,11 @@ class Scheduler:
         """Takes the job whose turn it is out of the line."""
         if not self._line:
             return None
-        place = self._line.pop(0)
-        del self._places[place.job_id]
-        self._now = max(self._now, place.start)
+        turn = self._line.pop(0)
+        del self._turns[turn.job_id]
+        self._now = max(self._now, turn.start)
         self._forget_if_empty()
-        return place.job_id
+        return turn.job_id
 
     def _forget_if_empty(self) -> None:
         if not self._line:
@@ -93,9 +93,9 @@ class Scheduler:
 
     def position(self, job_id: str) -> int:
         """1 is next; a job that is just being claimed is next too."""
-        place = self._places.get(job_id)
-        return 1 if place is None else self._line.index(place) + 1
+        turn = self._turns.get(job_id)
+        return 1 if turn is None else self._line.index(turn) + 1
 
     def line(self) -> list[str]:
         """The waiting jobs, the next one first."""
-        return [place.job_id for place in self._line]
+        return [turn.job_id for turn in self._line]

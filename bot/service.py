@@ -3,23 +3,43 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
+from typing import TypeVar
 
 from bot.engine import Engine
-from bot.errors import AlreadyOver, ImageFileLost, NotFound
+from bot.errors import AgeRestricted, AlreadyOver, Blocked, Forbidden, ImageFileLost, NotFound
 from bot.events import Event, Progress
-from bot.jobs import Image, ImageRequest, Job, JobStatus, Message, Refinement
-from bot.pictures import prepare
-from bot.policy import Asker, may_cancel, may_see
-from bot.ports import Executor, ImageStore, JobStore, WorkerState, WorkerStatus
+from bot.export import Export, packed
+from bot.jobs import Belongings, Delivery, Image, ImageRequest, Job, JobStatus, Message, Refinement
+from bot.links import Links
+from bot.pictures import Encoded, fitting, prepare
+from bot.policy import Asker, Rules, check_limits, check_place, fits_here, may_end, may_see, owns
+from bot.ports import (
+    BelongingsStore,
+    DeliveryStore,
+    Executor,
+    ImageStore,
+    JobStore,
+    RuleStore,
+    WorkerState,
+    WorkerStatus,
+)
 from bot.prompts import checked_refinement, checked_request
 from bot.quality import Menu
 
+Asked = TypeVar("Asked", ImageRequest, Refinement)
+
 #: Seeds that nobody chose stay below this, so that they are easy to read aloud and safe in JavaScript.
 CHOSEN_SEED_LIMIT = 2**32
+#: Seconds that `lately` looks back.
+LATELY = 3600.0
+#: How much a varied image may differ.
+VARIED = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +64,22 @@ class Status:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """What became of the jobs that ended in the last hour."""
+
+    #: Seconds from acceptance to the finished image, in ascending order.
+    seconds: Sequence[float]
+    #: Failed jobs by code.
+    failures: Mapping[str, int]
+
+    def percentile(self, part: float) -> float | None:
+        """By the nearest rank; `part` is 0.5 for the median. None where nothing was done."""
+        if not self.seconds:
+            return None
+        return self.seconds[max(0, ceil(part * len(self.seconds)) - 1)]
+
+
 class Service:
     def __init__(
         self,
@@ -51,7 +87,11 @@ class Service:
         engine: Engine,
         jobs: JobStore,
         images: ImageStore,
+        deliveries: DeliveryStore,
+        rules: RuleStore,
+        belongings: BelongingsStore,
         executor: Executor,
+        links: Links,
         clock: Callable[[], float],
         chance: random.Random,
         menu: Menu,
@@ -59,6 +99,10 @@ class Service:
         self._engine = engine
         self._jobs = jobs
         self._images = images
+        self._deliveries = deliveries
+        self._rules = rules
+        self._belongings = belongings
+        self._links = links
         self._executor = executor
         self._clock = clock
         self._chance = chance
@@ -66,20 +110,64 @@ class Service:
         self.menu = menu
 
     async def generate(self, request: ImageRequest, asker: Asker, origin: str = "") -> Job:
-        """Accepts a job. Raises Refused."""
-        return await self._accept(checked_request(self.menu.filled_in(request), self.menu), asker, origin)
+        """Accepts a job. With an origin, its ending is owed to the requester's platform. Raises Refused."""
+        rules = await self._rules_for(asker)
+        filled = within(rules, request, self.menu.filled_in)
+        return await self._accept(checked_request(filled, self.menu), rules, asker, origin)
 
     async def refine(self, refinement: Refinement, asker: Asker, origin: str = "") -> Job:
         """Accepts a job. Raises Refused, NotFound for images that the asker may not see."""
         parent = await self.image(refinement.image_id, asker)
-        refinement = checked_refinement(self.menu.filled_in_for(refinement, parent), self.menu)
-        return await self._accept(replace(refinement, image_id=parent.id), asker, origin)
+        rules = await self._rules_for(asker)
+        filled = within(rules, refinement, lambda said: self.menu.filled_in_for(said, parent))
+        refinement = replace(checked_refinement(filled, self.menu), image_id=parent.id)
+        return await self._accept(refinement, rules, asker, origin)
+
+    async def again(self, image_id: str, asker: Asker, origin: str = "") -> Job:
+        """The request that made an image, with a new seed. Raises Refused."""
+        image = await self.image(image_id, asker)
+        if image.job_id is None:
+            raise NotFound("recipe")
+        return await self.repeat(image.job_id, asker, origin)
+
+    async def repeat(self, job_id: str, asker: Asker, origin: str = "") -> Job:
+        """What a job asked for, with a new seed. Raises Refused."""
+        job = await self.job(job_id, asker)
+        if not fits_here(asker, job):
+            raise AgeRestricted if owns(asker, job) else NotFound("job")
+        request = self.menu.asked_again(replace(job.request, seed=None))
+        if not isinstance(request, Refinement):
+            return await self.generate(request, asker, origin)
+        try:
+            return await self.refine(request, asker, origin)
+        except NotFound as error:
+            raise NotFound("parent") from error
+
+    async def vary(self, image_id: str, asker: Asker, origin: str = "") -> Job:
+        """An image like this one, from the same words in the same style. Raises Refused."""
+        image = await self.image(image_id, asker)
+        request = await self._request_of(image)
+        varied = Refinement(
+            image_id=image.id,
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            style=request.style,
+            strength=VARIED,
+        )
+        return await self.refine(varied, asker, origin)
+
+    async def _request_of(self, image: Image) -> ImageRequest | Refinement:
+        """Raises NotFound for a picture that somebody brought."""
+        job = None if image.job_id is None else await self._jobs.get(image.job_id)
+        if job is None:
+            raise NotFound("recipe")
+        return job.request
 
     async def cancel(self, job_id: str, asker: Asker) -> Job:
-        """Raises NotFound or AlreadyOver."""
+        """Raises NotFound, Forbidden or AlreadyOver."""
         job = await self.job(job_id, asker)
-        if not may_cancel(asker, job):
-            raise NotFound("job")
+        if not may_end(asker, job):
+            raise Forbidden if fits_here(asker, job) else NotFound("job")
         if not await self._engine.cancel(job):
             raise AlreadyOver((await self.job(job_id, asker)).status)
         return await self.job(job_id, asker)
@@ -104,19 +192,44 @@ class Service:
                 yield event
 
     async def image(self, image_id: str, asker: Asker) -> Image:
-        """Raises NotFound."""
+        """Raises NotFound; AgeRestricted for the asker's own, where it must not be shown here."""
+        image = await self._seen(image_id, asker)
+        if fits_here(asker, image):
+            return image
+        raise AgeRestricted if owns(asker, image) else NotFound("image")
+
+    async def _seen(self, image_id: str, asker: Asker) -> Image:
         image = await self._images.get(canonical(image_id, "image"))
         if image is None or not may_see(asker, image):
             raise NotFound("image")
         return image
 
+    async def check_may_delete(self, image_id: str, asker: Asker) -> Image:
+        """The image. Raises NotFound or Forbidden."""
+        image = await self._seen(image_id, asker)
+        if not may_end(asker, image):
+            raise Forbidden if fits_here(asker, image) else NotFound("image")
+        return image
+
+    async def delete(self, image_id: str, asker: Asker) -> Sequence[Message]:
+        """Returns the messages that showed it. Raises NotFound or Forbidden."""
+        image = await self.check_may_delete(image_id, asker)
+        messages = await self._deliveries.of_image(image.id)
+        await self._images.delete(image.id)
+        await self._images.discard([image.id])
+        return messages
+
     async def images_of(self, job: Job) -> Sequence[Image]:
         return await self._images.of_job(job.id)
 
     async def newest_images(self, asker: Asker, limit: int, before: str | None = None) -> Sequence[Image]:
-        """The newest first. Raises NotFound for an unknown `before`."""
+        """Of those that everybody in the space may see; the newest first. Raises NotFound for an unknown `before`."""
         before_id = None if before is None else (await self.image(before, asker)).id
         return await self._images.newest(asker.space, limit, before_id)
+
+    async def own_images(self, asker: Asker, limit: int) -> Sequence[Image]:
+        """What the asker made or brought, wherever that was, as far as it fits here; the newest first."""
+        return await self._images.newest_of(asker.requester, limit, age_restricted=asker.age_restricted)
 
     async def children(self, image: Image) -> Sequence[str]:
         return await self._images.children(image.id)
@@ -128,8 +241,29 @@ class Service:
             raise ImageFileLost(image.id)
         return path
 
+    async def encoded(self, image: Image, limit: int) -> Encoded | None:
+        """The image in at most so many bytes, as a PNG where that will do; None where nothing will.
+
+        Raises ImageFileLost.
+        """
+        png = await self._images.read(image)
+        return await asyncio.to_thread(fitting, png, limit)
+
+    def link(self, image: Image) -> str | None:
+        """Whoever has it may download the image. None where the program has no public address."""
+        return self._links.link(image.id)
+
+    async def linked(self, image_id: str, proof: str) -> Image:
+        """The image of a link. Raises NotFound."""
+        image_id = canonical(image_id, "image")
+        image = await self._images.get(image_id) if self._links.proves(image_id, proof) else None
+        if image is None:
+            raise NotFound("image")
+        return image
+
     async def bring(self, encoded: bytes, asker: Asker) -> Image:
-        """Takes in a picture that Limner did not paint, so that it can be refined. Raises BadRequest."""
+        """Takes in a picture that Limner did not paint, so that it can be refined. Raises Refused."""
+        await self._rules_for(asker)
         picture = await asyncio.to_thread(prepare, encoded)
         image_id = str(uuid.uuid4())
         stored = await self._images.save(image_id, picture.png)
@@ -138,6 +272,8 @@ class Service:
             job_id=None,
             requester=asker.requester,
             space=asker.space,
+            audience=asker.audience,
+            age_restricted=asker.age_restricted,
             parent_id=None,
             file=stored.file,
             sha256=stored.sha256,
@@ -150,16 +286,95 @@ class Service:
         await self._images.add(image)
         return image
 
-    async def delivered(self, image_id: str, message: Message) -> None:
-        """The platform took this message, which shows the image."""
-        await self._images.add_message(image_id, message)
+    async def undelivered(self, platform: str) -> Sequence[Delivery]:
+        """Of jobs in any state whose ending the platform was not told; the oldest first."""
+        return await self._deliveries.owed(platform)
+
+    async def note(self, job_id: str, note: str) -> None:
+        """For the adapter to find its way after a restart."""
+        await self._deliveries.note(job_id, note)
+
+    async def delivered(self, job_id: str, messages: Mapping[str, Message]) -> Sequence[str]:
+        """The platform took the job's ending; `messages` say by image ID what shows the images.
+
+        Returns the IDs of images that were deleted meanwhile: nobody else knows of their messages, which must go too.
+        """
+        return await self._deliveries.delivered(job_id, messages)
+
+    async def undeliverable(self, job_id: str, why: str) -> None:
+        """There is no way left to tell the requester."""
+        await self._deliveries.give_up(job_id, why)
 
     async def shown_by(self, platform: str, channel: str, message_id: str) -> Sequence[str]:
         """IDs of the images that a message shows."""
-        return await self._images.by_message(platform, channel, message_id)
+        return await self._deliveries.by_message(platform, channel, message_id)
 
     async def newest_in_thread(self, platform: str, channel: str, thread: str) -> str | None:
-        return await self._images.newest_in_thread(platform, channel, thread)
+        return await self._deliveries.newest_in_thread(platform, channel, thread)
+
+    async def newest_in_channel(self, asker: Asker, platform: str, channel: str) -> str | None:
+        """The asker's own last image there; a private one only for who asks privately, as nobody meant to show it."""
+        return await self._deliveries.newest_of_requester(asker.requester, platform, channel, private=asker.private)
+
+    async def rules(self, asker: Asker) -> Rules:
+        return await self._rules.get(asker.space)
+
+    async def change_rules(self, asker: Asker, change: Callable[[Rules], Rules]) -> Rules:
+        """Of the asker's space. Raises Forbidden."""
+        check_admin(asker)
+        return await self._rules.change(asker.space, change)
+
+    async def block(self, requester: str, asker: Asker) -> bool:
+        """False where it was so before. Raises Forbidden."""
+        check_admin(asker)
+        return await self._rules.block(asker.space, requester)
+
+    async def unblock(self, requester: str, asker: Asker) -> bool:
+        """False where it was so before. Raises Forbidden."""
+        check_admin(asker)
+        return await self._rules.unblock(asker.space, requester)
+
+    async def belongings(self, asker: Asker) -> Belongings:
+        """All that is kept of the asker, from all spaces."""
+        return await self._belongings.of(asker.requester)
+
+    async def export(self, asker: Asker, limit: int) -> tuple[Belongings, Export]:
+        """The same as a file of at most so many bytes."""
+        belongings = await self._belongings.of(asker.requester)
+        files = {image.id: path for image in belongings.images if (path := self._images.path(image)).is_file()}
+        return belongings, await asyncio.to_thread(packed, belongings, files, limit)
+
+    async def forget(self, asker: Asker) -> Belongings:
+        """Erases all that is kept of the asker, and returns what that was; cancels what was not done."""
+        # The last first, so that none of them starts as another makes room.
+        for job in reversed((await self._belongings.of(asker.requester)).jobs):
+            if not job.status.over:
+                await self._engine.cancel(job)
+        return await self._erased(await self._belongings.erase(asker.requester))
+
+    async def purge(self, asker: Asker, *, older_than: float = 0, requester: str | None = None) -> Belongings:
+        """Erases what is kept of the asker's space, perhaps only from before so many seconds or of one requester.
+
+        Jobs that are not over are left alone. Raises Forbidden.
+        """
+        check_admin(asker)
+        before = self._clock() - older_than
+        return await self._erased(await self._belongings.erase_in(asker.space, before, requester))
+
+    async def _erased(self, belongings: Belongings) -> Belongings:
+        await self._images.discard([image.id for image in belongings.images])
+        return belongings
+
+    async def lately(self) -> Lately:
+        over = await self._jobs.over_since(self._clock() - LATELY)
+        return Lately(
+            seconds=sorted(
+                job.finished_at - job.created_at
+                for job in over
+                if job.status is JobStatus.DONE and job.finished_at is not None
+            ),
+            failures=Counter(job.failure.code for job in over if job.failure is not None),
+        )
 
     async def status(self) -> Status:
         return Status(
@@ -174,19 +389,44 @@ class Service:
         """Takes nothing new, lets what runs finish for `limit` seconds; the rest stays queued for the next start."""
         await self._engine.drain(limit)
 
-    async def _accept(self, request: ImageRequest | Refinement, asker: Asker, origin: str) -> Job:
+    async def _accept(self, request: ImageRequest | Refinement, rules: Rules, asker: Asker, origin: str) -> Job:
+        check_limits(rules, request)
         seed = self._chance.randrange(CHOSEN_SEED_LIMIT) if request.seed is None else request.seed
         job = Job(
             id=str(uuid.uuid4()),
             requester=asker.requester,
             space=asker.space,
+            audience=asker.audience,
+            age_restricted=asker.age_restricted,
             origin=origin,
             request=replace(request, seed=seed),
             image_ids=tuple(str(uuid.uuid4()) for _ in range(request.num_images)),
             created_at=self._clock(),
         )
-        await self._engine.submit(job)
+        await self._engine.submit(job, rules.jobs_each)
         return job
+
+    async def _rules_for(self, asker: Asker) -> Rules:
+        """Raises Refused where nothing is taken from the asker."""
+        if await self._rules.is_blocked(asker.space, asker.requester):
+            raise Blocked
+        rules = await self._rules.get(asker.space)
+        check_place(rules, asker)
+        return rules
+
+
+def within(rules: Rules, request: Asked, filled_in: Callable[[Asked], Asked]) -> Asked:
+    """A quality takes as many steps as a space allows; who says a number of steps means it."""
+    filled, most = filled_in(request), rules.steps_most
+    if request.num_inference_steps is None and most is not None and (filled.num_inference_steps or 0) > most:
+        return filled_in(replace(request, num_inference_steps=most))
+    return filled
+
+
+def check_admin(asker: Asker) -> None:
+    """Raises Forbidden."""
+    if not asker.admin:
+        raise Forbidden
 
 
 def canonical(text: str, kind: str) -> str:

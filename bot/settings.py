@@ -1,5 +1,6 @@
 """One frozen Settings, read once, from the environment, .env and limner.toml (in this order of weight)."""
 
+import re
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,8 +11,10 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    HttpUrl,
     SecretStr,
     ValidationError,
+    WebsocketUrl,
     field_validator,
     model_validator,
 )
@@ -66,6 +69,8 @@ class Settings(BaseSettings):
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
     #: Keys for the HTTP API, separated by commas; needed on any address but loopback.
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    #: Where others reach this server, e.g. https://limner.example.org; for links to images that a chat will not take.
+    public_url: str | None = None
     #: `demo`, a folder or a hub ID. None: SDXL base 1.0 where a CUDA GPU is seen, else `demo`.
     model: str | None = None
     #: As `model`, or `none`. None: the refiner that belongs to the model.
@@ -89,6 +94,9 @@ class Settings(BaseSettings):
     #: Seconds that running jobs get to finish when the program is told to stop.
     drain_seconds: Annotated[float, Field(ge=0)] = 60.0
     hf_token: SecretStr | None = Field(None, validation_alias=AliasChoices("HF_TOKEN", "hf_token"))
+    #: Another Discord, e.g. a proxy that limits the rate; its REST API, with the version.
+    discord_api_url: HttpUrl | None = None
+    discord_gateway_url: WebsocketUrl | None = None
     discord_token: SecretStr | None = Field(None, validation_alias=AliasChoices("DISCORD_TOKEN", "discord_token"))
     slack_bot_token: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_BOT_TOKEN", "slack_bot_token"))
     slack_app_token: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_APP_TOKEN", "slack_app_token"))
@@ -101,6 +109,13 @@ class Settings(BaseSettings):
             return listed
         stripped = [key.strip() if isinstance(key, str) else key for key in listed]
         return [key for key in stripped if key != ""]
+
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, public_url: str | None) -> str | None:
+        if public_url is not None and not re.fullmatch(r"https?://[^\s?#/][^\s?#]*", public_url):
+            raise ValueError("must look like https://limner.example.org, without ? and #")
+        return public_url and public_url.rstrip("/")
 
     @field_validator("data_dir")
     @classmethod

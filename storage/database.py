@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,14 @@ from storage.migrate import migrate, unknown_migrations
 
 # synchronous=FULL, not NORMAL: with WAL, NORMAL may forget the last commits at a power cut, and a job that was
 # accepted must not be forgotten.
-PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000")
+# secure_delete, as what somebody had erased must not be found in the file's free pages.
+PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "busy_timeout = 5000",
+    "secure_delete = ON",
+)
 
 Row = sqlite3.Row
 Values = dict[str, Any]
@@ -76,6 +83,12 @@ class Database:
                 return cursor.rowcount
 
         return await self.transact(statement)
+
+    async def empty_log(self) -> None:
+        """The write-ahead log has what was deleted until something overwrites it. Left for later where it is read."""
+        async with self._lock:
+            with suppress(sqlite3.Error):
+                await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _settle(self) -> None:
         if self._transactions:

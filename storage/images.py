@@ -1,42 +1,48 @@
-"""Images in the index, their files, and the messages that show them."""
+"""Images in the index, and their files."""
 
 import asyncio
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import aiosqlite
+
 from bot.errors import ImageFileLost
-from bot.jobs import Image, Message, Recipe
+from bot.jobs import Image, Recipe
 from bot.ports import StoredFile
 from storage.database import Database, Row, Values
 from storage.files import ImageFolder
 
 INSERT_IMAGE = """
-INSERT INTO images (id, job_id, requester, space, parent_id, file, sha256, size, width, height, recipe, created_at)
-VALUES (:id, :job_id, :requester, :space, :parent_id, :file, :sha256, :size, :width, :height, :recipe, :created_at)
+INSERT INTO images (
+    id, job_id, requester, space, audience, age_restricted, parent_id, file, sha256, size, width, height, recipe,
+    created_at
+)
+VALUES (
+    :id, :job_id, :requester, :space, :audience, :age_restricted,
+    (SELECT id FROM images WHERE id = :parent_id), :file, :sha256, :size, :width, :height, :recipe, :created_at
+)
 """
 GET = "SELECT * FROM images WHERE id = :id"
 OF_JOB = "SELECT * FROM images WHERE job_id = :job_id ORDER BY number"
 CHILDREN = "SELECT id FROM images WHERE parent_id = :id ORDER BY number"
-NEWEST = "SELECT * FROM images WHERE space = :space ORDER BY number DESC LIMIT :limit"
-NEWEST_BEFORE = """
+NEWEST = """
 SELECT * FROM images
-WHERE space = :space AND number < (SELECT number FROM images WHERE id = :before)
+WHERE space = :space AND audience = :space AND NOT age_restricted
 ORDER BY number DESC LIMIT :limit
 """
-ADD_MESSAGE = """
-INSERT INTO messages (platform, space, channel, message_id, thread, image_id)
-VALUES (:platform, :space, :channel, :message_id, :thread, :image_id)
-ON CONFLICT DO NOTHING
+NEWEST_BEFORE = """
+SELECT * FROM images
+WHERE space = :space AND audience = :space AND NOT age_restricted
+AND number < (SELECT number FROM images WHERE id = :before)
+ORDER BY number DESC LIMIT :limit
 """
-BY_MESSAGE = """
-SELECT image_id FROM messages
-WHERE platform = :platform AND channel = :channel AND message_id = :message_id ORDER BY number
+NEWEST_OF = """
+SELECT * FROM images WHERE requester = :requester AND age_restricted <= :age_restricted
+ORDER BY number DESC LIMIT :limit
 """
-NEWEST_IN_THREAD = """
-SELECT image_id FROM messages
-WHERE platform = :platform AND channel = :channel AND thread = :thread ORDER BY number DESC LIMIT 1
-"""
+ORPHAN = "UPDATE images SET parent_id = NULL WHERE parent_id = :id"
+DELETE = "DELETE FROM images WHERE id = :id"
 
 
 def image_values(image: Image) -> Values:
@@ -45,6 +51,8 @@ def image_values(image: Image) -> Values:
         "job_id": image.job_id,
         "requester": image.requester,
         "space": image.space,
+        "audience": image.audience,
+        "age_restricted": image.age_restricted,
         "parent_id": image.parent_id,
         "file": image.file,
         "sha256": image.sha256,
@@ -75,10 +83,10 @@ class Images:
 
     async def get(self, image_id: str) -> Image | None:
         row = await self._database.one(GET, {"id": image_id})
-        return None if row is None else _image(row)
+        return None if row is None else image_of(row)
 
     async def of_job(self, job_id: str) -> Sequence[Image]:
-        return [_image(row) for row in await self._database.all(OF_JOB, {"job_id": job_id})]
+        return [image_of(row) for row in await self._database.all(OF_JOB, {"job_id": job_id})]
 
     async def children(self, image_id: str) -> Sequence[str]:
         return [row["id"] for row in await self._database.all(CHILDREN, {"id": image_id})]
@@ -86,7 +94,7 @@ class Images:
     async def newest(self, space: str, limit: int, before: str | None) -> Sequence[Image]:
         values = {"space": space, "limit": limit, "before": before}
         rows = await self._database.all(NEWEST_BEFORE if before else NEWEST, values)
-        return [_image(row) for row in rows]
+        return [image_of(row) for row in rows]
 
     def path(self, image: Image) -> Path:
         return self._folder.path(image.file)
@@ -97,27 +105,20 @@ class Images:
         except (FileNotFoundError, ValueError) as error:
             raise ImageFileLost(image.id) from error
 
-    async def add_message(self, image_id: str, message: Message) -> None:
-        values = {
-            "platform": message.platform,
-            "space": message.space,
-            "channel": message.channel,
-            "message_id": message.message_id,
-            "thread": message.thread,
-            "image_id": image_id,
-        }
-        await self._database.write(ADD_MESSAGE, values)
+    async def newest_of(self, requester: str, limit: int, *, age_restricted: bool) -> Sequence[Image]:
+        values = {"requester": requester, "limit": limit, "age_restricted": age_restricted}
+        return [image_of(row) for row in await self._database.all(NEWEST_OF, values)]
 
-    async def by_message(self, platform: str, channel: str, message_id: str) -> Sequence[str]:
-        values = {"platform": platform, "channel": channel, "message_id": message_id}
-        return [row["image_id"] for row in await self._database.all(BY_MESSAGE, values)]
+    async def delete(self, image_id: str) -> bool:
+        async def delete(connection: aiosqlite.Connection) -> bool:
+            await connection.execute(ORPHAN, {"id": image_id})
+            async with connection.execute(DELETE, {"id": image_id}) as cursor:
+                return cursor.rowcount > 0
 
-    async def newest_in_thread(self, platform: str, channel: str, thread: str) -> str | None:
-        row = await self._database.one(NEWEST_IN_THREAD, {"platform": platform, "channel": channel, "thread": thread})
-        return None if row is None else str(row["image_id"])
+        return await self._database.transact(delete)
 
 
-def _image(row: Row) -> Image:
+def image_of(row: Row) -> Image:
     return Image(
         id=row["id"],
         job_id=row["job_id"],
@@ -131,6 +132,8 @@ def _image(row: Row) -> Image:
         height=row["height"],
         recipe=None if row["recipe"] is None else Recipe.from_json(row["recipe"]),
         created_at=row["created_at"],
+        audience=row["audience"],
+        age_restricted=bool(row["age_restricted"]),
     )
 
 

@@ -10,11 +10,17 @@ from storage.database import Database, Row
 from storage.images import INSERT_IMAGE, image_values
 
 INSERT = """
-INSERT INTO jobs (id, requester, space, origin, kind, request, image_ids, status, attempts, created_at)
-VALUES (:id, :requester, :space, :origin, :kind, :request, :image_ids, 'queued', 0, :created_at)
+INSERT INTO jobs (
+    id, requester, space, audience, age_restricted, origin, kind, request, image_ids, status, attempts, created_at
+)
+VALUES (
+    :id, :requester, :space, :audience, :age_restricted, :origin, :kind, :request, :image_ids, 'queued', 0, :created_at
+)
 """
+INSERT_DELIVERY = "INSERT INTO deliveries (job_id, platform, state, note) VALUES (:id, :platform, 'owed', '')"
 GET = "SELECT * FROM jobs WHERE id = :id"
 UNFINISHED = "SELECT * FROM jobs WHERE status IN ('queued', 'running') ORDER BY number"
+OVER_SINCE = "SELECT * FROM jobs WHERE finished_at >= :since"
 COUNTS = "SELECT status, count(*) AS jobs FROM jobs GROUP BY status"
 CLAIM = """
 UPDATE jobs SET status = 'running', attempts = attempts + 1, started_at = :now
@@ -46,20 +52,32 @@ class Jobs:
             "id": job.id,
             "requester": job.requester,
             "space": job.space,
+            "audience": job.audience,
+            "age_restricted": job.age_restricted,
+            "platform": job.platform,
             "origin": job.origin,
             "kind": kind,
             "request": request,
             "image_ids": json.dumps(job.image_ids),
             "created_at": job.created_at,
         }
-        await self._database.write(INSERT, values)
+
+        async def add(connection: aiosqlite.Connection) -> None:
+            await connection.execute(INSERT, values)
+            if job.origin:
+                await connection.execute(INSERT_DELIVERY, values)
+
+        await self._database.transact(add)
 
     async def get(self, job_id: str) -> Job | None:
         row = await self._database.one(GET, {"id": job_id})
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     async def unfinished(self) -> Sequence[Job]:
-        return [_job(row) for row in await self._database.all(UNFINISHED, {})]
+        return [job_of(row) for row in await self._database.all(UNFINISHED, {})]
+
+    async def over_since(self, since: float) -> Sequence[Job]:
+        return [job_of(row) for row in await self._database.all(OVER_SINCE, {"since": since})]
 
     async def counts(self) -> dict[JobStatus, int]:
         counted = {row["status"]: row["jobs"] for row in await self._database.all(COUNTS, {})}
@@ -71,7 +89,7 @@ class Jobs:
                 return await cursor.fetchone()
 
         row = await self._database.transact(claim)
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     async def requeue(self, job_id: str, *, attempt_counts: bool) -> bool:
         return await self._moved(REQUEUE, {"id": job_id, "refund": 0 if attempt_counts else 1})
@@ -97,7 +115,7 @@ class Jobs:
         return await self._database.write(sql, values) > 0
 
 
-def _job(row: Row) -> Job:
+def job_of(row: Row) -> Job:
     failed = row["failure_code"] is not None
     return Job(
         id=row["id"],
@@ -112,4 +130,6 @@ def _job(row: Row) -> Job:
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         failure=Failure(row["failure_code"], row["failure_detail"]) if failed else None,
+        audience=row["audience"],
+        age_restricted=bool(row["age_restricted"]),
     )

@@ -15,7 +15,7 @@ CREATE TABLE jobs (
     started_at REAL,
     finished_at REAL,
     failure_code TEXT,
-    failure_detail TEXT,
+    failure_detail TEXT, audience TEXT NOT NULL DEFAULT '', age_restricted INTEGER NOT NULL DEFAULT 0 CHECK (age_restricted IN (0, 1)),
     CHECK ((status IN ('queued', 'running')) = (finished_at IS NULL)),
     CHECK ((status = 'failed') = (failure_code IS NOT NULL))
 ) STRICT;
@@ -38,7 +38,7 @@ CREATE TABLE images (
     height INTEGER NOT NULL CHECK (height > 0),
     recipe TEXT CHECK (recipe IS NULL OR json_valid(recipe)),
     created_at REAL NOT NULL
-) STRICT;
+, audience TEXT NOT NULL DEFAULT '', age_restricted INTEGER NOT NULL DEFAULT 0 CHECK (age_restricted IN (0, 1))) STRICT;
 
 CREATE INDEX images_by_space ON images (space, number);
 
@@ -60,3 +60,37 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_thread ON messages (platform, channel, thread, number);
 
 CREATE INDEX messages_by_image ON messages (image_id);
+
+CREATE TABLE deliveries (
+    job_id TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+    platform TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('owed', 'delivered', 'failed')),
+    note TEXT NOT NULL,
+    detail TEXT,
+    CHECK ((state = 'failed') = (detail IS NOT NULL))
+) STRICT;
+
+CREATE TABLE rules (
+    space TEXT PRIMARY KEY,
+    paused INTEGER NOT NULL CHECK (paused IN (0, 1)),
+    jobs_each INTEGER CHECK (jobs_each > 0),
+    images_most INTEGER CHECK (images_most > 0),
+    steps_most INTEGER CHECK (steps_most > 0),
+    places TEXT NOT NULL CHECK (json_valid(places))
+) STRICT;
+
+CREATE TABLE blocks (
+    space TEXT NOT NULL,
+    requester TEXT NOT NULL,
+    PRIMARY KEY (space, requester)
+) STRICT;
+
+CREATE INDEX deliveries_owed ON deliveries (platform, job_id) WHERE state = 'owed';
+
+CREATE INDEX jobs_by_requester ON jobs (requester, number);
+
+CREATE INDEX jobs_by_space ON jobs (space, number);
+
+CREATE INDEX jobs_by_end ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+
+CREATE INDEX images_by_requester ON images (requester, number);

@@ -1,10 +1,11 @@
 """The real service on real SQLite, with an executor that needs no GPU."""
 
 import random
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -19,8 +20,16 @@ CHANCE = 7
 
 class OpenLimner(Protocol):
     def __call__(
-        self, executor: FakeExecutor | None = None, *, queue_limit: int = 100, drain_seconds: float = 0
-    ) -> AbstractAsyncContextManager[Service]: ...
+        self,
+        executor: FakeExecutor | None = None,
+        *,
+        queue_limit: int = 100,
+        drain_seconds: float = 0,
+        clock: Callable[[], float] = time.time,
+        **more: Any,
+    ) -> AbstractAsyncContextManager[Service]:
+        """More are settings."""
+        ...
 
 
 @pytest.fixture
@@ -28,10 +37,15 @@ def limner(tmp_path: Path) -> OpenLimner:
     """Opens Limner on one data folder; opening it a second time is a restart."""
 
     def open_limner(
-        executor: FakeExecutor | None = None, *, queue_limit: int = 100, drain_seconds: float = 0
+        executor: FakeExecutor | None = None,
+        *,
+        queue_limit: int = 100,
+        drain_seconds: float = 0,
+        clock: Callable[[], float] = time.time,
+        **more: Any,
     ) -> AbstractAsyncContextManager[Service]:
-        settings = Settings(data_dir=tmp_path, queue_limit=queue_limit, drain_seconds=drain_seconds)
-        return open_service(settings, executor=executor or FakeExecutor(), chance=random.Random(CHANCE))
+        settings = Settings(data_dir=tmp_path, queue_limit=queue_limit, drain_seconds=drain_seconds, **more)
+        return open_service(settings, executor=executor or FakeExecutor(), clock=clock, chance=random.Random(CHANCE))
 
     return open_limner
 

@@ -38,7 +38,7 @@ def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-def asker(request: Request) -> Asker:
+def asker_of(request: Request) -> Asker:
     keys: Keys = request.app.state.keys
     found = keys.asker(request.headers.get("authorization"))
     if found is None:
@@ -50,4 +50,4 @@ def asker(request: Request) -> Asker:
     return found
 
 
-CurrentAsker = Annotated[Asker, Depends(asker)]
+CurrentAsker = Annotated[Asker, Depends(asker_of)]

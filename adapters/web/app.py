@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from adapters.web import problems, render
-from adapters.web.access import CurrentAsker, Keys
+from adapters.web.access import CurrentAsker, Keys, asker_of
 from adapters.web.bodies import (
     GenerateBody,
     Health,
@@ -76,8 +76,12 @@ async def refine(body: RefineBody, service: CurrentService, asker: CurrentAsker)
 
 
 @router.get("/download/{image_id}", response_class=FileResponse)
-async def download(image_id: str, service: CurrentService, asker: CurrentAsker) -> FileResponse:
-    image = await service.image(image_id, asker)
+async def download(image_id: str, request: Request, service: CurrentService, proof: str | None = None) -> FileResponse:
+    """The PNG. The proof of a link stands for a key."""
+    if proof is None:
+        image = await service.image(image_id, asker_of(request))
+    else:
+        image = await service.linked(image_id, proof)
     return FileResponse(service.file(image), media_type="image/png", filename=f"{image.id}.png")
 
 
@@ -140,6 +144,12 @@ async def image(image_id: str, service: CurrentService, asker: CurrentAsker) -> 
     return render.details(found, await service.children(found))
 
 
+@router.delete("/images/{image_id}", status_code=204)
+async def delete(image_id: str, service: CurrentService, asker: CurrentAsker) -> None:
+    """Deletes it for good; what was refined from it stays."""
+    await service.delete(image_id, asker)
+
+
 @router.get("/status")
 async def status(service: CurrentService, asker: CurrentAsker) -> StatusBody:
     return render.status(await service.status(), __version__)
@@ -170,6 +180,8 @@ async def _wait(job: Job, service: Service, asker: Asker) -> Response | PaintedB
     except ShuttingDown:
         return problems.still_queued(job.id)
     match ending:
+        case Done(()):
+            return problems.failed("image_gone", "The images were deleted as soon as they were done.", job.id)
         case Done(images):
             return render.painted(job.id, images)
         case Failed(failure):

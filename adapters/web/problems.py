@@ -11,14 +11,20 @@ from starlette.exceptions import HTTPException
 
 from adapters.web.bodies import Problem
 from bot.errors import (
+    AgeRestricted,
     AlreadyOver,
+    AskedTooMuch,
     BadRequest,
+    Blocked,
+    Forbidden,
     ImageFileLost,
     LimnerError,
     Mistake,
     NotFound,
+    PlaceClosed,
     QueueFull,
     ShuttingDown,
+    SpacePaused,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -29,6 +35,13 @@ STATUS_OF: dict[type[LimnerError], HTTPStatus] = {
     BadRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotFound: HTTPStatus.NOT_FOUND,
     AlreadyOver: HTTPStatus.CONFLICT,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    Blocked: HTTPStatus.FORBIDDEN,
+    # Nobody knows for how long, so it goes without Retry-After.
+    SpacePaused: HTTPStatus.SERVICE_UNAVAILABLE,
+    PlaceClosed: HTTPStatus.FORBIDDEN,
+    AskedTooMuch: HTTPStatus.UNPROCESSABLE_ENTITY,
+    AgeRestricted: HTTPStatus.FORBIDDEN,
     QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
     ShuttingDown: HTTPStatus.SERVICE_UNAVAILABLE,
     ImageFileLost: HTTPStatus.GONE,
@@ -88,6 +101,9 @@ async def _limner_error(request: Request, error: Exception) -> JSONResponse:
             return problem(status, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
         case ShuttingDown():
             return problem(status, error.code, str(error), headers={"Retry-After": str(RESTART)})
+        case AskedTooMuch(what="jobs"):
+            # The request itself is fine, once an earlier one is done.
+            return problem(HTTPStatus.TOO_MANY_REQUESTS, error.code, str(error))
         case _:
             return problem(status, error.code, str(error))
 

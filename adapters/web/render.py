@@ -68,8 +68,8 @@ def job_details(job: Job, images: Sequence[Image]) -> JobDetails:
 def event(happened: Event) -> tuple[str, dict[str, Any]]:
     """Name and data of a server-sent event."""
     match happened:
-        case Queued(position):
-            return "queued", {"position": position}
+        case Queued():
+            return "queued", asdict(happened)
         case Started():
             return "started", {}
         case Progress():

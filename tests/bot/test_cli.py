@@ -34,6 +34,9 @@ SECRETS = {
     "HF_TOKEN": "hf_hush",
     "LIMNER_API_KEYS": "hush-key",
 }
+#: Nobody listens there; doctor and the server look for Discord where there is a token.
+NOWHERE = {"LIMNER_DISCORD_API_URL": "http://127.0.0.1:1/api/v10"}
+WITHOUT_DISCORD = {"DISCORD_TOKEN": ""}
 COMMANDS = ["serve", "generate", "refine", "status", "doctor", "bench"]
 CAT = ("generate", "a cat in a hat", "--steps", "2", "--size", "64x64", "--seed", "7", "--negative", "text")
 
@@ -54,7 +57,7 @@ def begin(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[s
     """In a session of its own, so that a signal for all its processes reaches nobody else."""
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
-    more = {**CPU, **SECRETS, "TMPDIR": str(temporary), "COLUMNS": "200", **variables}
+    more = {**CPU, **SECRETS, **NOWHERE, "TMPDIR": str(temporary), "COLUMNS": "200", **variables}
     return subprocess.Popen(
         [*LIMNER, *arguments],
         cwd=folder,
@@ -97,7 +100,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
             "again": pool.submit(limner, folder / "again", *CAT),
             "full": pool.submit(limner, folder / "full", *CAT, "-o", "/dev/full"),
             "no model": pool.submit(limner, folder / "no model", *CAT, LIMNER_MODEL="./no[/]model"),
-            "doctor": pool.submit(limner, folder / "doctor", "doctor"),
+            "doctor": pool.submit(limner, folder / "doctor", "doctor", **WITHOUT_DISCORD),
             "doctor wrong": pool.submit(limner, folder / "doctor wrong", "doctor", **mishaps),
         }
         source = begun["cat"].result().folder / "cat.png"
@@ -353,7 +356,7 @@ def test_status_shows_what_the_server_says_as_it_stands_also_before_the_first_st
 
 
 def test_status_shows_the_servers_worker_and_what_it_paints(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data", **CPU, **SECRETS, LIMNER_DRAIN_SECONDS="0")
+    server = Server(tmp_path / "data", **CPU, **SECRETS, **NOWHERE, LIMNER_DRAIN_SECONDS="0")
     try:
         server.http.headers["Authorization"] = f"Bearer {SECRETS['LIMNER_API_KEYS']}"
         job = server.accept(prompt="a cat", width=512, height=512, num_inference_steps=150)
@@ -394,11 +397,12 @@ def test_doctor_finds_nothing_where_all_is_well(runs: Runs) -> None:
     assert (run.code, run.err, run.files(), wrong(run)) == (0, "", set(), {})
     assert run.out.endswith("All is well.\n")
     assert found["model"] == "demo is on this machine"
-    assert {found[name] for name in SECRETS.keys() & found.keys()} == {"set"}
+    assert found["DISCORD_TOKEN"] == "not set"
+    assert {found[name] for name in SECRETS.keys() & found.keys() - {"DISCORD_TOKEN"}} == {"set"}
 
 
 def test_doctor_looks_for_no_refiner_where_there_shall_be_none(tmp_path: Path) -> None:
-    run = limner(tmp_path, "doctor", LIMNER_REFINER="none")
+    run = limner(tmp_path, "doctor", LIMNER_REFINER="none", **WITHOUT_DISCORD)
 
     assert (run.code, wrong(run)) == (0, {})
     assert [text for _, subject, text in findings(run) if subject == "model"] == ["demo is on this machine"]
@@ -408,7 +412,7 @@ def test_bench_names_the_benchmarks_that_there_are(tmp_path: Path) -> None:
     run = limner(tmp_path, "bench", "nothing")
 
     assert run.code == 2
-    assert "there are counts, engine, mishaps, serving, gpu" in run.err
+    assert "there are counts, engine, mishaps, serving, discord" in run.err
 
 
 def test_doctor_says_what_to_do_about_all_that_is_wrong(runs: Runs) -> None:
@@ -420,12 +424,13 @@ def test_doctor_says_what_to_do_about_all_that_is_wrong(runs: Runs) -> None:
     assert re.search(r"file/data: Not a directory\n +-> Set LIMNER_DATA_DIR to a folder", found["data"])
     assert re.search(r"\./no\[/\]model holds no model_index.json\n +-> LIMNER_MODEL .* take demo", found["model"])
     assert re.search(r"does not look right\n +-> The token is one word that begins", found["SLACK_BOT_TOKEN"])
+    assert re.search(r"cannot be reached: .*\n +-> Look whether this is right", found["discord bot"])
 
 
 def test_doctor_says_what_to_do_about_a_broken_installation_and_an_impossible_folder(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('libcudnn.so.9: cannot open shared object file')")
 
-    run = limner(tmp_path, "doctor", LIMNER_DATA_DIR="x" * 300)
+    run = limner(tmp_path, "doctor", LIMNER_DATA_DIR="x" * 300, **WITHOUT_DISCORD)
 
     found = wrong(run)
     assert (run.code, run.err, set(found)) == (1, "", {"inference", "data"})

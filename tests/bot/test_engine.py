@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any
@@ -13,81 +13,22 @@ from bot.app import DATABASE
 from bot.errors import AlreadyOver, JobFailed, ShuttingDown, WorkerDied
 from bot.events import Cancelled, Done, Event, Failed, Preview, Progress, Queued, Started
 from bot.jobs import ImageRequest, Job, JobStatus, Refinement
-from bot.policy import Asker
 from bot.service import Service
 from storage.images import Images
 from storage.jobs import Jobs
+from tests.bot.asking import ANN, ask, hear_all, hear_until, reach
+from tests.bot.slow_stores import Slow, fail_once
 from tests.conftest import OpenLimner
 from tests.fakes.executor import JPEG, FakeExecutor
 
-ANN = Asker("test:ann", "test:studio")
 KILLED = WorkerDied("The worker process was ended by SIGKILL.")
 DISK_ERROR = sqlite3.OperationalError("disk I/O error")
 
 ImageFiles = Callable[[], set[str]]
 
 
-async def ask(service: Service, *, steps: int = 2, images: int = 1) -> Job:
-    return await service.generate(ImageRequest(prompt="a cat", num_inference_steps=steps, num_images=images), ANN)
-
-
-async def hear_all(service: Service, job: Job) -> list[Event]:
-    return [event async for event in service.follow(job.id, ANN)]
-
-
 async def ending(service: Service, job: Job) -> Event:
     return (await hear_all(service, job))[-1]
-
-
-async def hear_until(stream: AsyncGenerator[Event, None], awaited: Event) -> list[Event]:
-    """All events up to this one."""
-    heard = []
-    async for event in stream:
-        heard.append(event)
-        if event == awaited:
-            return heard
-    raise AssertionError(f"{awaited} was not told, but {heard}")
-
-
-async def reach(service: Service, job: Job, point: Event) -> None:
-    """Returns once the job has come to this point."""
-    async with aclosing(service.follow(job.id, ANN)) as stream:
-        await hear_until(stream, point)
-
-
-def fail_once(monkeypatch: pytest.MonkeyPatch, store: type, method: str, error: Exception) -> None:
-    original = getattr(store, method)
-    errors = [error]
-
-    async def failing(*args: Any, **kwargs: Any) -> Any:
-        if errors:
-            raise errors.pop()
-        return await original(*args, **kwargs)
-
-    monkeypatch.setattr(store, method, failing)
-
-
-class Slow:
-    """A store whose method, from now on, does not begin or not return before the test says so, call for call."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, store: type, method: str, *, when: str = "before") -> None:
-        self._reached = asyncio.Semaphore(0)
-        self._go_on = asyncio.Semaphore(0)
-        original = getattr(store, method)
-
-        async def slow(*args: Any, **kwargs: Any) -> Any:
-            answer = await original(*args, **kwargs) if when == "after" else None
-            self._reached.release()
-            await self._go_on.acquire()
-            return answer if when == "after" else await original(*args, **kwargs)
-
-        monkeypatch.setattr(store, method, slow)
-
-    async def reached(self) -> None:
-        await self._reached.acquire()
-
-    def go_on(self) -> None:
-        self._go_on.release()
 
 
 def change_database(folder: Path, sql: str) -> None:
@@ -557,6 +498,27 @@ async def test_a_claim_that_cannot_be_written_loses_nothing(
         assert all([isinstance(await ending(service, job), Done) for job in jobs])
 
     assert [work.job_id for work in executor.works] == [job.id for job in jobs]
+
+
+async def test_a_job_that_is_cancelled_while_its_claim_fails_is_in_nobodys_way(
+    limner: OpenLimner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.engine.STORE_PAUSE", 0.05)
+    fail_once(monkeypatch, Jobs, "claim", DISK_ERROR)
+    claim = Slow(monkeypatch, Jobs, "claim")
+    executor = FakeExecutor()
+    async with limner(executor) as service:
+        unwanted, unwanted_too, wanted = [await ask(service) for _ in range(3)]
+        await claim.reached()
+        await service.cancel(unwanted.id, ANN)
+        for _ in range(3):
+            claim.go_on()
+        await asyncio.sleep(0.01)
+        # It stands in the line again, until the next claim finds out.
+        await service.cancel(unwanted_too.id, ANN)
+        assert isinstance(await ending(service, wanted), Done)
+
+    assert [work.job_id for work in executor.works] == [wanted.id]
 
 
 @pytest.mark.parametrize(("move", "mishap"), [("fail", JobFailed("painting_failed", "It broke.")), ("requeue", KILLED)])

@@ -11,7 +11,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from bot.errors import BadRequest, Mistake
-from bot.pictures import BYTES_MAX, painted_size, prepare
+from bot.pictures import BYTES_MAX, Encoded, fitting, painted_size, prepare
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
@@ -302,3 +302,110 @@ def test_damage_anywhere_is_told_kindly_or_does_not_matter(whole: Callable[[], b
 
     assert taken > 0
     assert refused > 0
+
+
+@pytest.mark.parametrize(
+    ("brought", "kind", "values"),
+    [
+        (bytes(BYTES_MAX + 1), "too_large", {"mebibytes": 25}),
+        (claimed(8000, 5001), "too_many_pixels", {"megapixels": 40}),
+        (claimed(50_000, 50_000), "too_many_pixels", {"megapixels": 40}),
+        (b"a cat", "unreadable", {"formats": "PNG, JPEG, WEBP"}),
+        (claimed(64, 64), "damaged", {}),
+    ],
+    ids=["large", "pixels", "bomb", "text", "damaged"],
+)
+def test_a_mistake_names_its_kind_and_all_that_its_sentence_names(
+    brought: bytes, kind: str, values: dict[str, object]
+) -> None:
+    with pytest.raises(BadRequest) as error:
+        prepare(brought)
+
+    (mistake,) = error.value.mistakes
+    assert (mistake.kind, mistake.values) == (kind, values)
+
+
+def painting(grain: int = 0) -> bytes:
+    """Soft colours with as much noise as `grain` says, from 0 to 255."""
+    soft = Image.merge("RGB", [Image.radial_gradient("L").rotate(angle) for angle in (0, 90, 180)])
+    noise = Image.merge("RGB", [Image.effect_noise((256, 256), grain) for _ in range(3)])
+    return encoded(Image.blend(soft, noise, 0.5 if grain else 0), compress_level=4)
+
+
+def opened(file: Encoded) -> Image.Image:
+    """With its format; decoded whole."""
+    shown = Image.open(io.BytesIO(file.bytes))
+    shown.load()
+    return shown
+
+
+def sampling(jpeg: bytes) -> int:
+    """Of the first component: 0x11 where colours are as fine as light, 0x22 where they are half as fine."""
+    return jpeg[jpeg.index(b"\xff\xc0") + 11]
+
+
+@pytest.mark.parametrize("room", [0, 1, 10**9])
+def test_a_png_that_fits_is_sent_as_it_is(room: int) -> None:
+    png = painting()
+
+    assert fitting(png, len(png) + room) == Encoded(png, "png")
+
+
+@pytest.mark.parametrize("png", [painting(), painting(grain=20)], ids=["soft", "grainy"])
+def test_a_png_that_hardly_does_not_fit_becomes_a_webp_with_the_same_pixels(png: bytes) -> None:
+    file = fitting(png, len(png) - 1)
+
+    assert file is not None
+    assert file.suffix == "webp"
+    assert len(file.bytes) < len(png)
+    shown = opened(file)
+    assert (shown.format, shown.mode) == ("WEBP", "RGB")
+    assert shown.tobytes() == decoded(png).tobytes()
+
+
+def test_what_lossless_cannot_make_small_enough_becomes_the_best_jpeg_that_fits() -> None:
+    png = painting(grain=200)
+    sizes = []
+    limit = len(png) // 3
+    while (file := fitting(png, limit)) is not None:
+        shown = opened(file)
+        assert (file.suffix, shown.format, shown.size, shown.mode) == ("jpg", "JPEG", (256, 256), "RGB")
+        assert len(file.bytes) <= limit
+        sizes.append(len(file.bytes))
+        limit = len(file.bytes) - 1
+
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(sizes) >= 3
+
+
+def test_noise_that_lossless_does_not_make_smaller_becomes_a_jpeg_with_all_its_colours() -> None:
+    png = painting(grain=255)
+    file = fitting(png, int(len(png) * 0.9))
+
+    assert file is not None
+    assert file.suffix == "jpg"
+    assert sampling(file.bytes) == 0x11
+    smaller = fitting(png, len(file.bytes) - 1)
+    assert smaller is not None
+    assert sampling(smaller.bytes) == 0x22
+
+
+@pytest.mark.parametrize("limit", [0, 100, 1000])
+def test_there_is_nothing_to_send_where_nothing_fits(limit: int) -> None:
+    assert fitting(painting(grain=200), limit) is None
+
+
+def test_lossless_is_not_tried_where_it_plainly_cannot_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    png = painting(grain=200)
+    tried = []
+    save = Image.Image.save
+
+    def noted(self: Image.Image, file: Any, form: str, **options: Any) -> None:
+        tried.append(form)
+        save(self, file, form, **options)
+
+    monkeypatch.setattr(Image.Image, "save", noted)
+    fitting(png, len(png) // 2 - 1)
+    assert set(tried) == {"JPEG"}
+    fitting(png, len(png) // 2 + 1)
+    assert "WEBP" in tried

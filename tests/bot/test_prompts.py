@@ -248,3 +248,68 @@ def test_an_unknown_style_is_answered_with_those_that_there_are(request_: ImageR
         checked_request(wrong, menu) if isinstance(wrong, ImageRequest) else checked_refinement(wrong, menu)
     assert str(caught.value) == "There is no style 'oil'. There are ink, comic."
     assert checked(replace(request_, style=None)).style is None
+
+
+#: What is wrong, and what its mistake names.
+KINDS: list[tuple[str, object, str, dict[str, object]]] = [
+    ("prompt", " ", "empty", {}),
+    ("prompt", "x" * 2001, "too_long", {"limit": 2000, "length": 2001}),
+    ("negative_prompt", "x" * 2001, "too_long", {"limit": 2000, "length": 2001}),
+    ("num_inference_steps", 0, "range", {"least": 1, "most": 150}),
+    ("guidance_scale", 31, "range", {"least": 0, "most": 30}),
+    ("guidance_end", 0, "range", {"above": 0, "most": 1}),
+    ("seed", -1, "range", {"least": 0, "most": 2**64 - 1}),
+    ("num_images", 5, "range", {"least": 1, "most": 4}),
+    ("style", "oil", "none", {"style": "oil"}),
+]
+KINDS_OF_REQUESTS: list[tuple[str, object, str, dict[str, object]]] = [
+    ("width", 65, "side", {"unit": 8, "least": 64, "most": 2048, "side": 65}),
+    ("height", 0, "side", {"unit": 8, "least": 64, "most": 2048, "side": 0}),
+    ("refine_at", 1, "range", {"above": 0, "below": 1, "usual": 0.8}),
+    ("refine_at", 0.99, "too_few_steps", {"refine_at": 0.99, "steps": 30}),
+]
+KINDS_OF_REFINEMENTS: list[tuple[str, object, str, dict[str, object]]] = [
+    ("strength", 0, "range", {"above": 0, "most": 1}),
+    ("strength", 0.01, "too_small", {"strength": 0.01, "steps": 30}),
+]
+
+
+@pytest.mark.parametrize(
+    ("request_", "field", "value", "kind", "values"),
+    [
+        *[(request, *row) for request in (REQUEST, REFINEMENT) for row in KINDS],
+        *[(REQUEST, *row) for row in KINDS_OF_REQUESTS],
+        *[(REFINEMENT, *row) for row in KINDS_OF_REFINEMENTS],
+    ],
+)
+def test_a_mistake_names_its_kind_and_all_that_its_sentence_names(
+    request_: ImageRequest | Refinement, field: str, value: object, kind: str, values: dict[str, object]
+) -> None:
+    mistake = only_mistake(with_field(request_, field, value))
+
+    assert (mistake.field, mistake.kind, mistake.values) == (field, kind, values)
+
+
+@both
+def test_too_many_steps_for_a_distilled_model_are_a_kind_of_their_own(request_: ImageRequest | Refinement) -> None:
+    mistake = only_mistake(replace(request_, sampler=Sampler.LCM, num_inference_steps=51))
+
+    assert (mistake.kind, mistake.values) == ("lcm_range", {"least": 1, "most": 50})
+
+
+def test_kinds_tell_what_a_limner_does_not_have() -> None:
+    with pytest.raises(BadRequest) as caught:
+        checked_request(replace(REQUEST, refine_at=0.8, style="oil"), Menu((Style(name="ink", lora=""),), None, False))
+
+    assert [(mistake.kind, mistake.values) for mistake in caught.value.mistakes] == [
+        ("unknown", {"style": "oil", "styles": "ink"}),
+        ("no_refiner", {}),
+    ]
+
+
+def test_what_is_no_size_is_named_in_its_mistake() -> None:
+    with pytest.raises(BadRequest) as caught:
+        parse_size("big")
+
+    (mistake,) = caught.value.mistakes
+    assert (mistake.kind, mistake.values) == ("pattern", {"text": "big"})

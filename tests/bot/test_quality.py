@@ -92,3 +92,35 @@ def test_a_draft_of_a_refinement_takes_the_lora_for_few_steps_only_with_the_base
 )
 def test_base_and_refiner_need_a_step_each(steps: int, refine_at: float | None, can: bool) -> None:
     assert can_be_shared(steps, refine_at) is can
+
+
+@pytest.mark.parametrize("name", FEW_STEPS)
+@pytest.mark.parametrize("said", [{}, {"num_inference_steps": 7}, {"guidance_scale": 1.5}], ids=str)
+def test_a_draft_that_is_asked_again_is_the_same_draft(name: str, said: dict[str, float]) -> None:
+    menu = Menu(draft=name, has_refiner=False)
+    draft = menu.filled_in(replace(CAT, quality=Quality.DRAFT, **said))  # type: ignore[arg-type]
+    refined = menu.filled_in_for(replace(SNOW, quality=Quality.DRAFT, **said), PAINTED)  # type: ignore[arg-type]
+
+    again, refined_again = menu.asked_again(draft), menu.asked_again(refined)
+
+    assert isinstance(again, ImageRequest)
+    assert isinstance(refined_again, Refinement)
+    assert menu.filled_in(again) == draft
+    assert menu.filled_in_for(refined_again, PAINTED) == refined
+
+
+@pytest.mark.parametrize("menu", [Menu(), Menu(draft="lightning")], ids=["none", "another"])
+def test_a_draft_is_asked_again_with_what_drafts_are_made_of_now(menu: Menu) -> None:
+    draft = replace(CAT, quality=Quality.DRAFT)
+
+    again = menu.asked_again(Menu(draft="lcm").filled_in(draft))
+
+    assert isinstance(again, ImageRequest)
+    assert menu.filled_in(again) == menu.filled_in(draft)
+
+
+@pytest.mark.parametrize("quality", Quality)
+def test_what_has_no_lora_for_few_steps_is_asked_again_as_it_is(quality: Quality) -> None:
+    filled = Menu().filled_in(replace(CAT, quality=quality, num_inference_steps=20))
+
+    assert Menu(draft="lcm").asked_again(filled) == filled

@@ -5,40 +5,20 @@ import random
 import uuid
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
-from bot.errors import BadRequest, DataFolderInUse, NotFound, QueueFull
-from bot.events import Done, Event, Started
-from bot.jobs import Image, ImageRequest, Job, JobStatus, Message, Refinement
-from bot.policy import Asker
+from bot.errors import BadRequest, DataFolderInUse, Forbidden, NotFound, QueueFull
+from bot.events import Started
+from bot.jobs import ImageRequest, Job, JobStatus
 from bot.ports import WorkerState
 from bot.quality import Menu
-from bot.service import Service
+from storage.jobs import Jobs
+from tests.bot.asking import ADMIN, ANN, BOB, EVE, MODERATOR, NO_IDS, ask, painted, refine
+from tests.bot.slow_stores import Slow
 from tests.conftest import CHANCE, OpenLimner
 from tests.fakes.executor import FakeExecutor, png
-
-ANN = Asker("test:ann", "test:studio")
-BOB = Asker("test:bob", "test:studio")
-EVE = Asker("test:eve", "test:elsewhere")
-
-NO_IDS = ["", "cat", "../../etc/passwd", "00000000-0000-0000-0000-00000000000", "\ud800", "0" * 10_000, "\0"]
-
-
-async def ask(service: Service, asker: Asker = ANN, *, seed: int | None = None, images: int = 1) -> Job:
-    request = ImageRequest(prompt="a cat", num_inference_steps=1, num_images=images, seed=seed)
-    return await service.generate(request, asker)
-
-
-async def painted(service: Service, job: Job, asker: Asker = ANN) -> tuple[Image, ...]:
-    """The images of the job, once it is done."""
-    events: list[Event] = [event async for event in service.follow(job.id, asker)]
-    assert isinstance(events[-1], Done)
-    return events[-1].images
-
-
-async def refine(service: Service, image_id: str, asker: Asker = ANN) -> Job:
-    return await service.refine(Refinement(image_id=image_id, prompt="warmer", num_inference_steps=2), asker)
 
 
 async def test_an_accepted_job_is_kept_as_it_was_asked_for(limner: OpenLimner) -> None:
@@ -123,14 +103,17 @@ async def test_a_full_queue_takes_jobs_again_once_one_leaves(limner: OpenLimner)
 
 
 async def test_a_caller_that_goes_away_while_its_job_is_accepted_leaves_a_job_that_is_painted(
-    limner: OpenLimner,
+    limner: OpenLimner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executor = FakeExecutor()
+    add = Slow(monkeypatch, Jobs, "add")
     async with limner(executor) as service:
         caller = asyncio.create_task(ask(service))
-        await asyncio.sleep(0)
+        await add.reached()
         caller.cancel()
         await asyncio.wait([caller])
+        add.go_on()
+        add.go_on()
         await painted(service, await ask(service))
         status = await service.status()
 
@@ -159,14 +142,29 @@ async def test_a_job_is_found_as_soon_as_it_is_accepted_however_much_is_read_mea
     assert set(looked) == {None}
 
 
-async def test_only_who_asked_may_cancel(limner: OpenLimner) -> None:
+async def test_only_who_asked_and_moderators_of_the_space_may_cancel(limner: OpenLimner) -> None:
+    elsewhere = replace(MODERATOR, space=EVE.space)
+    async with limner(FakeExecutor(ready=False)) as service:
+        first, second = await ask(service, ANN), await ask(service, ANN)
+        for other, refused in ((BOB, Forbidden), (ADMIN, Forbidden), (EVE, NotFound), (elsewhere, NotFound)):
+            with pytest.raises(refused):
+                await service.cancel(first.id, other)
+        assert (await service.job(first.id, ANN)).status is JobStatus.QUEUED
+        await service.cancel(first.id, replace(ANN, space=EVE.space))
+        await service.cancel(second.id, MODERATOR)
+        counts = (await service.status()).counts
+
+    assert counts[JobStatus.CANCELLED] == 2
+
+
+async def test_of_two_who_cancel_at_once_one_did(limner: OpenLimner) -> None:
     async with limner(FakeExecutor(ready=False)) as service:
         job = await ask(service, ANN)
-        for other in (BOB, EVE):
-            with pytest.raises(NotFound):
-                await service.cancel(job.id, other)
-        assert (await service.job(job.id, ANN)).status is JobStatus.QUEUED
-        await service.cancel(job.id, ANN)
+        answers = await asyncio.gather(
+            service.cancel(job.id, ANN), service.cancel(job.id, MODERATOR), return_exceptions=True
+        )
+
+    assert sorted(type(answer).__name__ for answer in answers) == ["AlreadyOver", "Job"]
 
 
 async def test_jobs_and_images_are_seen_in_their_space_only(limner: OpenLimner) -> None:
@@ -265,19 +263,6 @@ async def test_images_come_newest_first_and_page_by_page(limner: OpenLimner) -> 
         assert await service.newest_images(ANN, 2, newest[1].id) == newest[2:4]
         assert await service.newest_images(ANN, 2, newest[3].id) == newest[4:]
         assert await service.newest_images(ANN, 2, newest[4].id) == []
-
-
-async def test_a_message_that_shows_images_leads_back_to_them(limner: OpenLimner) -> None:
-    async with limner() as service:
-        images = await painted(service, await ask(service, images=2))
-        message = Message(platform="test", space=ANN.space, channel="general", message_id="1", thread="t")
-        for image in images:
-            await service.delivered(image.id, message)
-
-        assert await service.shown_by("test", "general", "1") == [image.id for image in images]
-        assert await service.shown_by("test", "general", "2") == []
-        assert await service.newest_in_thread("test", "general", "t") == images[-1].id
-        assert await service.newest_in_thread("test", "general", "") is None
 
 
 async def test_the_status_tells_what_runs_and_what_waits(limner: OpenLimner) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import HttpUrl, SecretStr, ValidationError, WebsocketUrl
 
 from bot.errors import CannotStart
 from bot.settings import Settings, is_loopback, read_settings
@@ -50,6 +50,7 @@ def test_without_a_word_it_runs_for_this_machine_only() -> None:
         "http_host": "127.0.0.1",
         "http_port": 8000,
         "api_keys": (),
+        "public_url": None,
         "model": None,
         "refiner": None,
         "memory": "auto",
@@ -62,6 +63,8 @@ def test_without_a_word_it_runs_for_this_machine_only() -> None:
         "queue_limit": 200,
         "drain_seconds": 60.0,
         "hf_token": None,
+        "discord_api_url": None,
+        "discord_gateway_url": None,
         "discord_token": None,
         "slack_bot_token": None,
         "slack_app_token": None,
@@ -75,6 +78,10 @@ def test_without_a_word_it_runs_for_this_machine_only() -> None:
         ("LIMNER_HTTP_HOST", "::1", "::1"),
         ("LIMNER_HTTP_PORT", "0", 0),
         ("LIMNER_HTTP_PORT", "65535", 65535),
+        ("LIMNER_PUBLIC_URL", "https://limner.example", "https://limner.example"),
+        ("LIMNER_PUBLIC_URL", "http://10.0.0.7:8000/paints/", "http://10.0.0.7:8000/paints"),
+        ("LIMNER_DISCORD_API_URL", "http://localhost:3000/api/v10", HttpUrl("http://localhost:3000/api/v10")),
+        ("LIMNER_DISCORD_GATEWAY_URL", "ws://localhost:3000/", WebsocketUrl("ws://localhost:3000/")),
         ("LIMNER_MODEL", "demo", "demo"),
         ("LIMNER_REFINER", "an owner/a model", "an owner/a model"),
         ("LIMNER_EXECUTOR", "local", "local"),
@@ -185,6 +192,15 @@ def test_in_toml_api_keys_may_be_a_list_too(text: str) -> None:
         ("LIMNER_DRAIN_SECONDS", "nan", "greater than or equal to 0"),
         ("LIMNER_DRAIN_SECONDS", "a while", "valid number"),
         ("LIMNER_EXECUTOR", "ray", "must be 'local'"),
+        ("LIMNER_PUBLIC_URL", "limner.example", "must look like https://"),
+        ("LIMNER_PUBLIC_URL", "ftp://limner.example", "must look like https://"),
+        ("LIMNER_PUBLIC_URL", "https://", "must look like https://"),
+        ("LIMNER_PUBLIC_URL", "https:///download", "must look like https://"),
+        ("LIMNER_PUBLIC_URL", "https://limner.example?a=b", "must look like https://"),
+        ("LIMNER_PUBLIC_URL", "https://limner example", "must look like https://"),
+        ("LIMNER_DISCORD_API_URL", "discord.com", "valid URL"),
+        ("LIMNER_DISCORD_API_URL", "wss://gateway.example", "'http' or 'https'"),
+        ("LIMNER_DISCORD_GATEWAY_URL", "https://gateway.example", "'ws' or 'wss'"),
     ],
 )
 @pytest.mark.parametrize("where", ["environment", ".env", "limner.toml"])

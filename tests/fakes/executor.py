@@ -33,12 +33,13 @@ class Painting:
 class FakeExecutor:
     """Implements bot.ports.Executor."""
 
-    def __init__(self, *, slots: int = 1, ready: bool = True) -> None:
+    def __init__(self, *, slots: int = 1, ready: bool = True, step_seconds: float = 0) -> None:
         #: All that it was given to paint, in order.
         self.works: list[Work] = []
         self.most_at_once = 0
         self._slots = slots
         self._ready = ready
+        self._step_seconds = step_seconds
         self._held_at: int | None = None
         self._deadly: str | None = None
         self._mishaps: list[JobFailed | WorkerDied] = []
@@ -100,7 +101,7 @@ class FakeExecutor:
             del self._paintings[work.job_id]
 
     async def _before(self, step: int, painting: Painting) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self._step_seconds)
         if step == self._held_at and not painting.cancelled:
             painting.released.clear()
             await painting.released.wait()

@@ -42,7 +42,8 @@ async def insert(connection: aiosqlite.Connection, *words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000)]
+    ("pragma", "value"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000), ("secure_delete", 1)],
 )
 async def test_the_pragmas_hold_on_both_connections(database: Database, pragma: str, value: object) -> None:
     async def ask(connection: aiosqlite.Connection) -> Row | None:
@@ -72,6 +73,37 @@ async def test_a_write_says_how_many_rows_it_changed(database: Database) -> None
 
     assert await database.write("UPDATE notes SET after = 'ant' WHERE word > :word", {"word": "ant"}) == 2
     assert await database.write("UPDATE notes SET after = 'ant' WHERE word > :word", {"word": "owl"}) == 0
+
+
+@pytest.mark.parametrize("length", [10, 20_000])
+async def test_of_what_was_deleted_no_bytes_are_left(database: Database, path: Path, length: int) -> None:
+    word = "secret" * length
+    await add(database, word)
+    await add(database, "cat")
+    assert "secret" in bytes_of(path)
+
+    await database.write("DELETE FROM notes WHERE word = :word", {"word": word})
+    await database.empty_log()
+
+    assert "secret" not in bytes_of(path)
+    assert "cat" in bytes_of(path)
+
+
+async def test_a_log_that_somebody_reads_is_left_for_later(database: Database, path: Path) -> None:
+    await database.write("PRAGMA busy_timeout = 1", {})
+    await add(database, "cat")
+    with closing(sqlite3.connect(path)) as other:
+        reading = other.execute("BEGIN").connection.execute("SELECT * FROM notes")
+        assert reading.fetchone()
+        await add(database, "dog")
+        await database.empty_log()
+
+    assert await words(database) == ["cat", "dog"]
+
+
+def bytes_of(path: Path) -> str:
+    """Of the database and its log."""
+    return "".join(one.read_bytes().decode("latin-1") for one in path.parent.glob(f"{path.name}*"))
 
 
 async def test_a_transaction_answers_what_its_work_answers_and_outlives_the_program(path: Path) -> None:

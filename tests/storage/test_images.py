@@ -1,5 +1,6 @@
-"""Images in the index: their families, the newest of a space, and the messages that show them."""
+"""Images in the index: their families, the newest of a space and of a requester, and how they go."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ import pytest
 
 from bot.jobs import Image, ImageRequest, Job, Message, Recipe, Sampler, Stage
 from storage.database import Database
+from storage.deliveries import Deliveries
 from storage.files import ImageFolder
 from storage.images import Images
 from storage.jobs import Jobs
@@ -50,16 +52,22 @@ def image(
     image_id: str,
     *,
     space: str = STUDIO,
+    requester: str = "test:ann",
+    audience: str | None = None,
+    age_restricted: bool = False,
     parent_id: str | None = None,
     job_id: str | None = None,
     recipe: Recipe | None = None,
     created_at: float = 10,
 ) -> Image:
+    """Open to its space, where nothing else is said."""
     return Image(
         id=image_id,
         job_id=job_id,
-        requester="test:ann",
+        requester=requester,
         space=space,
+        audience=space if audience is None else audience,
+        age_restricted=age_restricted,
         parent_id=parent_id,
         file=f"{image_id}.png",
         sha256="0" * 64,
@@ -69,10 +77,6 @@ def image(
         recipe=recipe,
         created_at=created_at,
     )
-
-
-def message(message_id: str = "1", *, channel: str = "painting", thread: str = "") -> Message:
-    return Message(platform="test", space=STUDIO, channel=channel, message_id=message_id, thread=thread)
 
 
 async def add(images: Images, *image_ids: str, space: str = STUDIO) -> None:
@@ -92,19 +96,32 @@ async def accept(database: Database, job_id: str) -> None:
 async def test_an_image_comes_back_with_every_field(database: Database, images: Images, recipe: Recipe | None) -> None:
     await accept(database, "job")
     await add(images, "parent")
-    added = image("child", job_id="job", parent_id="parent", recipe=recipe, created_at=1e9 / 7)
+    added = image(
+        "child",
+        job_id="job",
+        parent_id="parent",
+        recipe=recipe,
+        created_at=1e9 / 7,
+        audience="test:closed",
+        age_restricted=True,
+    )
 
     await images.add(added)
 
     assert await images.get("child") == added
 
 
-@pytest.mark.parametrize("wrong", [image("cat", job_id="nobody"), image("cat", parent_id="nobody")])
-async def test_an_image_of_an_unknown_job_or_parent_is_refused(images: Images, wrong: Image) -> None:
+async def test_an_image_of_an_unknown_job_is_refused(images: Images) -> None:
     with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
-        await images.add(wrong)
+        await images.add(image("cat", job_id="nobody"))
 
     assert await images.get("cat") is None
+
+
+async def test_an_image_whose_parent_is_gone_by_now_has_none(images: Images) -> None:
+    await images.add(image("cat", parent_id="nobody"))
+
+    assert await images.get("cat") == image("cat")
 
 
 @pytest.mark.parametrize("second", [replace(image("cat"), file="dog.png"), replace(image("dog"), file="cat.png")])
@@ -123,8 +140,8 @@ async def test_an_id_that_nobody_knows_finds_nothing(images: Images) -> None:
     assert await images.children("cat") == []
     assert await images.newest("cat", 10, None) == []
     assert await images.newest(STUDIO, 10, "dog") == []
-    assert await images.by_message("test", "painting", "cat") == []
-    assert await images.newest_in_thread("test", "painting", "cat") is None
+    assert await images.newest_of("cat", 10, age_restricted=True) == []
+    assert not await images.delete("CAT")
 
 
 async def test_the_images_of_a_job_come_in_the_order_in_which_they_were_painted(
@@ -185,59 +202,74 @@ async def test_the_newest_is_what_came_last_whatever_the_clock_said(images: Imag
     assert [found.id for found in await images.newest(STUDIO, 10, None)] == ["2", "1", "0"]
 
 
-async def test_a_message_shows_its_images_in_their_order(images: Images) -> None:
-    await add(images, "c", "a", "b")
-    for image_id in ("b", "c", "a"):
-        await images.add_message(image_id, message())
-
-    assert await images.by_message("test", "painting", "1") == ["b", "c", "a"]
-
-
-async def test_the_same_message_a_second_time_changes_nothing(images: Images) -> None:
-    await add(images, "first", "second")
-    for image_id in ("first", "second", "first"):
-        await images.add_message(image_id, message(thread="7"))
-
-    assert await images.by_message("test", "painting", "1") == ["first", "second"]
-    assert await images.newest_in_thread("test", "painting", "7") == "second"
-
-
-async def test_an_image_may_be_shown_by_many_messages(images: Images) -> None:
-    await add(images, "cat")
-    for message_id in ("1", "2"):
-        await images.add_message("cat", message(message_id))
-
-    assert [await images.by_message("test", "painting", message_id) for message_id in "12"] == [["cat"], ["cat"]]
-
-
 @pytest.mark.parametrize(
-    "place", [("other", "painting", "1"), ("test", "other", "1"), ("test", "painting", "other"), ("", "", "")]
+    "hidden",
+    [
+        image("hidden", audience=""),
+        image("hidden", audience="test:closed"),
+        image("hidden", age_restricted=True),
+        image("hidden", space=ELSEWHERE, audience=STUDIO),
+    ],
+    ids=["private", "of a closed place", "made among adults", "of another space"],
 )
-async def test_a_message_is_known_by_platform_channel_and_id_together(
-    images: Images, place: tuple[str, str, str]
+async def test_the_newest_of_a_space_are_those_that_everybody_there_may_see(images: Images, hidden: Image) -> None:
+    await add(images, "old")
+    await images.add(hidden)
+    await add(images, "new")
+
+    assert [found.id for found in await images.newest(STUDIO, 2, None)] == ["new", "old"]
+    assert [found.id for found in await images.newest(STUDIO, 2, "hidden")] == ["old"]
+
+
+async def test_the_newest_of_a_requester_come_from_everywhere(images: Images) -> None:
+    await images.add(image("first", audience=""))
+    await images.add(image("second", space=ELSEWHERE))
+    await images.add(image("theirs", requester="test:bob"))
+    await images.add(image("third", audience="test:closed"))
+
+    newest = await images.newest_of("test:ann", 2, age_restricted=False)
+
+    assert [found.id for found in newest] == ["third", "second"]
+
+
+async def test_what_was_made_among_adults_takes_no_room_where_it_may_not_be_shown(images: Images) -> None:
+    await add(images, "harmless")
+    for number in range(3):
+        await images.add(image(f"restricted {number}", age_restricted=True))
+
+    async def newest(*, age_restricted: bool) -> list[str]:
+        return [found.id for found in await images.newest_of("test:ann", 2, age_restricted=age_restricted)]
+
+    assert await newest(age_restricted=False) == ["harmless"]
+    assert await newest(age_restricted=True) == ["restricted 2", "restricted 1"]
+
+
+async def test_a_deleted_image_leaves_its_children_without_a_parent_and_its_messages_go(
+    database: Database, images: Images
 ) -> None:
-    await add(images, "cat")
-    await images.add_message("cat", message("1", thread="1"))
+    await accept(database, "job")
+    await images.add(image("parent", job_id="job"))
+    for child in ("a", "b"):
+        await images.add(image(child, parent_id="parent"))
+    await images.add(image("grandchild", parent_id="a"))
+    shown = Message(platform="test", space=STUDIO, channel="painting", message_id="1")
+    deliveries = Deliveries(database)
+    await deliveries.delivered("job", {"parent": shown, "a": shown})
 
-    assert await images.by_message(*place) == []
-    assert await images.newest_in_thread(*place) is None
+    assert await images.delete("parent")
+
+    assert await images.get("parent") is None
+    assert await images.of_job("job") == []
+    assert [await images.get(child) for child in "ab"] == [image("a"), image("b")]
+    assert await images.children("a") == ["grandchild"]
+    assert await deliveries.by_message("test", "painting", "1") == ["a"]
 
 
-async def test_the_newest_image_of_a_thread_is_what_was_shown_there_last(images: Images) -> None:
-    await add(images, "c", "b", "a", "elsewhere")
-    for number, image_id in enumerate(("a", "c", "b")):
-        await images.add_message(image_id, message(str(number), thread="7"))
-    await images.add_message("elsewhere", message("8", thread="8"))
-    await images.add_message("elsewhere", message("9"))
+async def test_of_two_that_delete_one_image_one_did(images: Images) -> None:
+    await add(images, "cat", "dog")
 
-    assert await images.newest_in_thread("test", "painting", "7") == "b"
-
-
-async def test_a_message_that_shows_an_unknown_image_is_refused(images: Images) -> None:
-    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
-        await images.add_message("nobody", message())
-
-    assert await images.by_message("test", "painting", "1") == []
+    assert sorted(await asyncio.gather(images.delete("cat"), images.delete("cat"))) == [False, True]
+    assert await images.get("dog") == image("dog")
 
 
 async def test_everything_is_still_known_after_a_restart(tmp_path: Path) -> None:
@@ -246,7 +278,4 @@ async def test_everything_is_still_known_after_a_restart(tmp_path: Path) -> None
             images = Images(database, ImageFolder(tmp_path / "images"))
             if start == 0:
                 await add(images, "cat")
-                await images.add_message("cat", message(thread="7"))
             assert await images.get("cat") == image("cat")
-            assert await images.by_message("test", "painting", "1") == ["cat"]
-            assert await images.newest_in_thread("test", "painting", "7") == "cat"

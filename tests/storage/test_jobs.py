@@ -10,6 +10,7 @@ import pytest
 
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus, Refinement, Sampler
 from storage.database import Database
+from storage.deliveries import Deliveries
 from storage.files import ImageFolder
 from storage.images import Images
 from storage.jobs import Jobs
@@ -194,8 +195,8 @@ async def test_a_job_is_done_together_with_its_images(jobs: Jobs, images: Images
 
 @pytest.mark.parametrize(
     "wrong",
-    [image("first"), replace(image("second"), parent_id="nobody"), replace(image("second"), sha256="short")],
-    ids=["the same again", "unknown parent", "no checksum"],
+    [image("first"), replace(image("second"), job_id="nobody"), replace(image("second"), sha256="short")],
+    ids=["the same again", "unknown job", "no checksum"],
 )
 async def test_an_image_that_cannot_be_written_leaves_neither_images_nor_an_ending(
     jobs: Jobs, images: Images, wrong: Image
@@ -282,10 +283,19 @@ async def test_a_request_comes_back_with_every_field(jobs: Jobs, request_: Image
 
 
 @pytest.mark.parametrize("image_ids", [(), ("one",), ("d", "c", "b", "a")])
-async def test_who_asked_and_where_to_answer_and_the_image_ids_come_back(
+async def test_who_asked_and_for_whom_and_where_to_answer_and_the_image_ids_come_back(
     jobs: Jobs, image_ids: tuple[str, ...]
 ) -> None:
-    accepted = replace(job(), requester=STRANGE, space=STRANGE, origin=STRANGE, image_ids=image_ids, created_at=1e9 / 7)
+    accepted = replace(
+        job(),
+        requester=STRANGE,
+        space=STRANGE,
+        audience=STRANGE,
+        age_restricted=True,
+        origin=STRANGE,
+        image_ids=image_ids,
+        created_at=1e9 / 7,
+    )
     await jobs.add(accepted)
 
     assert await the(jobs) == accepted
@@ -298,6 +308,31 @@ async def test_an_id_is_given_out_once(jobs: Jobs) -> None:
         await jobs.add(job(request=ImageRequest(prompt="another")))
 
     assert await the(jobs) == job()
+
+
+async def test_jobs_that_ended_since_a_time_are_found_however_they_ended(jobs: Jobs) -> None:
+    for number, job_id in enumerate(("early", "done", "failed", "cancelled")):
+        await jobs.add(job(job_id))
+        await jobs.claim(job_id, 20 + number)
+    await jobs.finish("early", [], 29)
+    await jobs.finish("done", [], 30)
+    await jobs.fail("failed", FAILURE, 31)
+    await jobs.cancel("cancelled", 32)
+    await jobs.add(job("running"))
+    await jobs.claim("running", 40)
+    await jobs.add(job("queued"))
+
+    assert {found.id for found in await jobs.over_since(30)} == {"done", "failed", "cancelled"}
+    assert await jobs.over_since(33) == []
+
+
+async def test_an_id_that_is_taken_owes_nothing_new(jobs: Jobs, database: Database) -> None:
+    await jobs.add(replace(job(), origin=""))
+
+    with pytest.raises(sqlite3.IntegrityError):
+        await jobs.add(job())
+
+    assert await Deliveries(database).owed("test") == []
 
 
 async def test_jobs_are_counted_by_status_also_where_there_are_none(jobs: Jobs) -> None:

@@ -11,6 +11,9 @@ import pytest
 import storage.migrate
 from bot.errors import DatabaseTooNew
 from storage.database import Database
+from storage.files import ImageFolder
+from storage.images import Images
+from storage.jobs import Jobs
 from storage.migrate import migrate, migrations, schema, statements
 
 ROOT = Path(storage.migrate.__file__).parents[1]
@@ -165,6 +168,45 @@ async def test_nothing_is_applied_to_a_database_of_a_newer_program(
         await migrate(connection, now=3)
 
     assert await everything(connection) == before
+
+
+OLD_JOB = """
+INSERT INTO jobs (id, requester, space, origin, kind, request, image_ids, status, attempts, created_at, finished_at)
+VALUES (:id, 'web:ann', :space, '', 'generate', '{"prompt": "a cat", "seed": 7}', '[]', :status, 0, 10, :finished_at)
+"""
+OLD_IMAGE = """
+INSERT INTO images (id, requester, space, file, sha256, size, width, height, created_at)
+VALUES (:id, 'web:ann', :space, :id, :sha256, 1, 64, 64, 10)
+"""
+
+
+async def test_what_was_made_before_there_were_audiences_is_open_to_its_space(
+    tmp_path: Path, connection: aiosqlite.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = dict([*migrations().items()][:1])
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.migrate, "migrations", lambda: first)
+        await migrate(connection, now=1)
+    for number, space in enumerate(("web:ann", "web:bob")):
+        over = {"status": "done", "finished_at": 20} if number else {"status": "queued", "finished_at": None}
+        await connection.execute(OLD_JOB, {"id": f"job {number}", "space": space, **over})
+        await connection.execute(OLD_IMAGE, {"id": f"image {number}", "space": space, "sha256": "0" * 64})
+
+    async with Database.open(tmp_path / "limner.sqlite", now=2) as database:
+        jobs, images = Jobs(database), Images(database, ImageFolder(tmp_path / "images"))
+        made = [
+            thing
+            for number in range(2)
+            for thing in (await jobs.get(f"job {number}"), await images.get(f"image {number}"))
+        ]
+        unfinished = [job.id for job in await jobs.unfinished()]
+        newest = [image.id for image in await images.newest("web:bob", 10, None)]
+
+    assert [(thing.space, thing.audience, thing.age_restricted) for thing in made if thing] == [
+        *[("web:ann", "web:ann", False)] * 2,
+        *[("web:bob", "web:bob", False)] * 2,
+    ]
+    assert (unfinished, newest) == (["job 0"], ["image 1"])
 
 
 async def test_all_tables_are_strict(connection: aiosqlite.Connection) -> None:

@@ -114,7 +114,8 @@ async def test_all_routes_but_the_four_open_ones_ask_for_a_key(limner: OpenLimne
             refused(await client.request(method, path, json=CAT if method == "POST" else None))
 
     assert ("POST", "/generate") in guarded
-    assert len(guarded) >= 10
+    assert ("DELETE", f"/images/{UNKNOWN}") in guarded
+    assert len(guarded) >= 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ async def two(limner: OpenLimner) -> AsyncIterator[Two]:
         ("GET", "/images/{image}", None),
         ("GET", "/images?before={image}", None),
         ("GET", "/download/{image}", None),
+        ("DELETE", "/images/{image}", None),
         ("POST", "/refine", {"id": "{image}", "prompt": "warmer"}),
         ("POST", "/jobs", {"id": "{image}", "prompt": "warmer"}),
     ],

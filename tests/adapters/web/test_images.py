@@ -1,6 +1,7 @@
 """Images: downloaded, looked up with recipe and family, listed page by page."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -61,6 +62,33 @@ async def test_an_image_tells_its_parent_and_children(limner: OpenLimner) -> Non
     assert child["recipe"]["parent_sha256"] == details["sha256"]
 
 
+async def test_a_deleted_image_is_gone_with_its_file(limner: OpenLimner, image_files: Callable[[], set[str]]) -> None:
+    async with limner() as service, client_of(service) as client:
+        parent = await paint(client)
+        child = ok(await client.post("/refine", json={"id": parent["id"], "prompt": "warmer"}))["images"][0]
+        response = await client.delete(f"/images/{parent['id']}")
+
+        for route in (f"/images/{parent['id']}", parent["url"]):
+            problem(await client.get(route), 404, "not_found")
+        problem(await client.delete(f"/images/{parent['id']}"), 404, "not_found")
+        problem(await client.post("/refine", json={"id": parent["id"], "prompt": "colder"}), 404, "not_found")
+        assert ok(await client.get("/images"))["images"] == [child | {"parent": None}]
+        assert (await client.get(child["url"])).status_code == 200
+
+    assert (response.status_code, response.content) == (204, b"")
+    assert len(image_files()) == 1
+
+
+async def test_the_job_of_a_deleted_image_is_still_done(limner: OpenLimner) -> None:
+    async with limner() as service, client_of(service) as client:
+        painted = ok(await client.post("/generate", json={"prompt": "a cat", "num_images": 2}))
+        first, second = painted["images"]
+        await client.delete(f"/images/{first['id']}")
+        job = ok(await client.get(f"/jobs/{painted['job_id']}"))
+
+    assert (job["status"], job["images"]) == ("done", [second])
+
+
 async def test_images_are_listed_newest_first_and_page_by_page(limner: OpenLimner) -> None:
     async with limner() as service, client_of(service) as client:
         brought = [(await service.bring(png(seed=number), LOCAL)).id for number in range(25)]
@@ -96,10 +124,11 @@ async def test_an_unknown_page_is_not_found(limner: OpenLimner, before: str) -> 
 
 
 @pytest.mark.parametrize("image_id", [UNKNOWN, "cat", "null", "%00", "a" * 5000, "%F0%9F%90%88", "*"])
-@pytest.mark.parametrize("route", ["/download/{}", "/images/{}"])
+@pytest.mark.parametrize("route", ["GET /download/{}", "GET /images/{}", "DELETE /images/{}"])
 async def test_an_id_that_names_no_image_is_not_found(limner: OpenLimner, route: str, image_id: str) -> None:
+    method, path = route.format(image_id).split(maxsplit=1)
     async with limner() as service, client_of(service) as client:
-        problem(await client.get(route.format(image_id)), 404, "not_found")
+        problem(await client.request(method, path), 404, "not_found")
 
 
 @pytest.mark.parametrize(

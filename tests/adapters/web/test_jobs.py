@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from typing import Any
 
 import httpx
@@ -112,8 +113,8 @@ async def test_events_carry_what_happened(limner: OpenLimner) -> None:
         *others, (name, data) = await following
 
     assert others == [
-        ("queued", {"position": 2}),
-        ("queued", {"position": 1}),
+        ("queued", {"position": 2, "ready_at": None}),
+        ("queued", {"position": 1, "ready_at": None}),
         ("started", {}),
         ("progress", {"image": 1, "images": 1, "step": 1, "steps": 2}),
         ("progress", {"image": 1, "images": 1, "step": 2, "steps": 2}),
@@ -121,6 +122,31 @@ async def test_events_carry_what_happened(limner: OpenLimner) -> None:
     assert name == "done"
     assert data["images"][0]["url"] == f"/download/{data['images'][0]['id']}"
     assert before["id"] != job["id"]
+
+
+async def test_a_queued_event_tells_when_the_job_will_be_done_once_the_pace_is_known(limner: OpenLimner) -> None:
+    now = 1000.0
+    executor = FakeExecutor()
+    executor.hold()
+    async with limner(executor, clock=lambda: now) as service, served(service) as client:
+        running, waiting = await accept(client), await accept(client)
+        async with asyncio.timeout(5):
+            while not ok(await client.get("/status"))["running"]:
+                await asyncio.sleep(0.01)
+            now += 3
+            executor.release()
+            executor.hold(at_step=2)
+            while ok(await client.get("/status"))["running"][0]["step"] < 1:
+                await asyncio.sleep(0.01)
+        async with client.stream("GET", f"/jobs/{waiting['id']}/events") as response:
+            lines = response.aiter_lines()
+            while not (line := await anext(lines)).startswith("data: "):
+                pass
+        executor.release()
+
+    # Three seconds a step: the second one of the first job, and two of its own.
+    assert json.loads(line.removeprefix("data: ")) == {"position": 1, "ready_at": 1003 + 3 + 6}
+    assert running["id"] != waiting["id"]
 
 
 async def test_previews_are_among_the_events_where_they_are_asked_for(limner: OpenLimner) -> None:
@@ -179,7 +205,7 @@ async def test_events_end_with_restarting_when_the_server_stops(limner: OpenLimn
         following = asyncio.create_task(follow(client, job))
         await service_hears(service, followers=1)
         await service.drain(0)
-        assert await following == [("queued", {"position": 1}), ("restarting", {})]
+        assert await following == [("queued", {"position": 1, "ready_at": None}), ("restarting", {})]
         assert ok(await client.get(f"/jobs/{job['id']}"))["status"] == "queued"
 
 
