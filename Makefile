@@ -14,7 +14,7 @@ test: .venv/test .venv-dstack/installed
 	.venv/bin/ruff check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/pytest -m 'not slow'
+	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile -m 'not slow'
 	.venv/bin/pytest -m slow
 
 fix: .venv/test

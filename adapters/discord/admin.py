@@ -1,0 +1,198 @@
+"""`/status` and `/limner`: what admins set, and what everyone may know of Limner and of themselves."""
+
+import io
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import discord
+
+import bot
+from adapters.discord import place as places
+from adapters.discord import reports
+from adapters.discord.buttons import view
+from adapters.discord.intake import Interaction, Unclear, answer, refuse
+from adapters.discord.place import Place
+from adapters.discord.presses import confirmation
+from adapters.discord.words import Words, channels, words_for
+from bot.errors import BadRequest, Forbidden, Mistake, Refused
+from bot.policy import Rules
+from bot.service import Service
+
+#: Bytes of a message around its file.
+AROUND = 2**14
+DAYS_MOST = 36_500
+
+
+class Admin:
+    """Every method answers privately."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def status(self, interaction: Interaction) -> None:
+        async def tell(place: Place, words: Words) -> str:
+            if not place.asker.admin:
+                raise Forbidden
+            now, lately = await self._service.status(), await self._service.lately()
+            return reports.status(now, lately, bot.__version__, words, place.asker.space)
+
+        await self._answer(interaction, tell)
+
+    async def help(self, interaction: Interaction) -> None:
+        await self._answer(interaction, lambda place, words: _said(words.say("help")))
+
+    async def about(self, interaction: Interaction) -> None:
+        async def tell(place: Place, words: Words) -> str:
+            return reports.about(await self._service.status(), bot.__version__, words)
+
+        await self._answer(interaction, tell)
+
+    async def mydata(self, interaction: Interaction) -> None:
+        place = places.of_interaction(interaction)
+        words = words_for(place.locale)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        belongings, export = await self._service.export(place.asker, place.filesize_limit - AROUND)
+        file = discord.File(io.BytesIO(export.zip), "limner-mydata.zip")
+        text = words.say(
+            "mydata" if export.complete else "mydata.partly",
+            images=len(belongings.images),
+            jobs=len(belongings.jobs),
+        )
+        # Not by answer(): that the file did not come must be told.
+        await interaction.edit_original_response(content=text, attachments=[file])
+
+    async def forget(self, interaction: Interaction) -> None:
+        place = places.of_interaction(interaction)
+        words = words_for(place.locale)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        belongings = await self._service.belongings(place.asker)
+        if not belongings.jobs and not belongings.images:
+            await answer(interaction, words.say("confirm.forget.nothing"))
+            return
+        question = words.say("confirm.forget", images=len(belongings.images), jobs=len(belongings.jobs))
+        # The subject is for the form alone: who presses is who is forgotten.
+        shown = confirmation(question, "forget", "me", words)
+        await answer(interaction, shown.content, view=view(shown))
+
+    async def pause(self, interaction: Interaction, *, paused: bool) -> None:
+        async def change(place: Place, words: Words) -> str:
+            await self._service.change_rules(place.asker, lambda rules: replace(rules, paused=paused))
+            return words.say("paused" if paused else "resumed")
+
+        await self._answer(interaction, change)
+
+    async def block(self, interaction: Interaction, user: discord.User | discord.Member) -> None:
+        async def change(place: Place, words: Words) -> str:
+            changed = await self._service.block(places.requester_of(user.id), place.asker)
+            return words.say("blocked" if changed else "blocked.already", person=user.mention)
+
+        await self._answer(interaction, change)
+
+    async def unblock(self, interaction: Interaction, user: discord.User | discord.Member) -> None:
+        async def change(place: Place, words: Words) -> str:
+            changed = await self._service.unblock(places.requester_of(user.id), place.asker)
+            return words.say("unblocked" if changed else "not_blocked", person=user.mention)
+
+        await self._answer(interaction, change)
+
+    async def limits(self, interaction: Interaction, **given: int | None) -> None:
+        """`jobs_each`, `images_most`, `steps_most`: None leaves a limit as it is, 0 lifts it."""
+
+        async def change(place: Place, words: Words) -> str:
+            said: dict[str, Any] = {name: limit or None for name, limit in given.items() if limit is not None}
+            if said:
+                rules = await self._service.change_rules(place.asker, lambda rules: replace(rules, **said))
+            elif place.asker.admin:
+                rules = await self._service.rules(place.asker)
+            else:
+                raise Forbidden
+            return _limits(rules, words)
+
+        await self._answer(interaction, change)
+
+    async def channels(self, interaction: Interaction, action: str, channel_id: int | None) -> None:
+        async def change(place: Place, words: Words) -> str:
+            chosen = str(channel_id) if channel_id is not None else place.asker.place
+            match action:
+                case "allow":
+                    rules = await self._change_places(place, lambda listed: listed | {chosen})
+                case "forbid":
+                    rules = await self._forbid(place, chosen, words)
+                case "everywhere":
+                    rules = await self._change_places(place, lambda listed: frozenset())
+                case _:
+                    rules = await self._change_places(place, lambda listed: listed)
+            return _channels(rules, words)
+
+        await self._answer(interaction, change)
+
+    async def _change_places(self, place: Place, change: Callable[[frozenset[str]], frozenset[str]]) -> Rules:
+        return await self._service.change_rules(place.asker, lambda rules: replace(rules, places=change(rules.places)))
+
+    async def _forbid(self, place: Place, chosen: str, words: Words) -> Rules:
+        """Taking the last one off would open all the others, which nobody means who forbids something."""
+        rules = await self._service.rules(place.asker)
+        if place.asker.admin and chosen not in rules.places:
+            raise Unclear("channels.not_listed", channel=f"<#{chosen}>", now=_channels(rules, words))
+        if place.asker.admin and rules.places == {chosen}:
+            raise Unclear("channels.last", channel=f"<#{chosen}>")
+        return await self._change_places(place, lambda listed: listed - {chosen})
+
+    async def purge(
+        self, interaction: Interaction, user: discord.User | discord.Member | None, days: int | None
+    ) -> None:
+        place = places.of_interaction(interaction)
+        words = words_for(place.locale)
+        try:
+            if not place.asker.admin:
+                raise Unclear("admins_only")
+            if days is not None and not 0 <= days <= DAYS_MOST:
+                raise BadRequest(Mistake("older_than_days", f"0 to {DAYS_MOST} days.", "range", {"most": DAYS_MOST}))
+        except Refused as error:
+            await refuse(interaction, words, error)
+            return
+        question = words.say("confirm.purge", what=_purged(user, days, words))
+        shown = confirmation(question, "purge", f"{days or 0}/{user.id if user else ''}", words)
+        await interaction.response.send_message(shown.content, view=view(shown), ephemeral=True)
+
+    async def _answer(self, interaction: Interaction, tell: Callable[[Place, Words], Awaitable[str]]) -> None:
+        place = places.of_interaction(interaction)
+        words = words_for(place.locale)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        try:
+            text = await tell(place, words)
+        except Forbidden:
+            await refuse(interaction, words, Unclear("admins_only"))
+        except Exception as error:  # noqa: BLE001 - it is told and logged
+            await refuse(interaction, words, error)
+        else:
+            await answer(interaction, text)
+
+
+async def _said(text: str) -> str:
+    return text
+
+
+def _limits(rules: Rules, words: Words) -> str:
+    none = words.say("limits.none")
+    return words.say(
+        "limits",
+        jobs=none if rules.jobs_each is None else rules.jobs_each,
+        images=none if rules.images_most is None else rules.images_most,
+        steps=none if rules.steps_most is None else rules.steps_most,
+    )
+
+
+def _channels(rules: Rules, words: Words) -> str:
+    if not rules.places:
+        return words.say("channels.everywhere")
+    return words.say("channels.allowed", channels=channels(sorted(rules.places)))
+
+
+def _purged(user: discord.User | discord.Member | None, days: int | None, words: Words) -> str:
+    if user is not None and days:
+        return words.say("purge.person_older", person=user.mention, days=days)
+    if user is not None:
+        return words.say("purge.person", person=user.mention)
+    return words.say("purge.older", days=days) if days else words.say("purge.everything")

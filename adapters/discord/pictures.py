@@ -1,0 +1,126 @@
+"""Pictures that are no images of ours: found in what Discord sends, judged before they are fetched."""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aiohttp
+import discord
+import structlog
+
+from bot.errors import BadRequest, Mistake
+from bot.pictures import BYTES_MAX, FORMATS
+
+TYPES = tuple(f"image/{form.lower()}" for form in FORMATS)
+#: Windows that are open at once, whose pictures are remembered.
+REMEMBERED = 1_000
+#: Within which it must have come.
+FETCH_SECONDS = 30.0
+#: Bytes that are read at a time.
+CHUNK = 2**16
+#: What the CDN answers of files that are deleted, or whose address has expired.
+GONE = (403, 404, 410)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A picture that can be fetched from Discord; its address works for some hours."""
+
+    url: str
+    #: None where Discord does not say.
+    size: int | None
+    content_type: str | None
+
+    def check(self) -> None:
+        """Raises BadRequest for what is refused unseen."""
+        if self.size is not None and self.size > BYTES_MAX:
+            raise _too_large()
+        if self.content_type is not None and self.content_type.partition(";")[0] not in TYPES:
+            formats = ", ".join(FORMATS)
+            message = f"This is no picture that can be read. Taken are {formats}."
+            raise BadRequest(Mistake("picture", message, "unreadable", {"formats": formats}))
+
+    async def fetch(self) -> bytes:
+        """No more than is allowed, whatever Discord said of the size. Raises BadRequest where it does not come."""
+        self.check()
+        limit = aiohttp.ClientTimeout(total=FETCH_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=limit, auto_decompress=False) as session,
+                session.get(self.url, allow_redirects=False) as response,
+            ):
+                if response.status in GONE:
+                    message = "The picture is not on Discord any more."
+                    raise BadRequest(Mistake("picture", message, "not_there"))
+                if response.status != 200:
+                    raise _not_now()
+                return await _limited(response)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            log.info("a picture could not be fetched", why=repr(error))
+            raise _not_now() from error
+
+
+async def _limited(response: aiohttp.ClientResponse) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK):
+        content += chunk
+        if len(content) > BYTES_MAX:
+            raise _too_large()
+    return bytes(content)
+
+
+def _too_large() -> BadRequest:
+    mebibytes = BYTES_MAX // 2**20
+    message = f"The picture is too large: up to {mebibytes} MiB are taken."
+    return BadRequest(Mistake("picture", message, "too_large", {"mebibytes": mebibytes}))
+
+
+def _not_now() -> BadRequest:
+    message = "Discord does not give out this picture at the moment. Trying again helps."
+    return BadRequest(Mistake("picture", message, "not_now"))
+
+
+def attached(attachment: discord.Attachment) -> Found:
+    return Found(attachment.url, attachment.size, attachment.content_type)
+
+
+def in_message(message: discord.Message) -> Found | None:
+    """The first picture; of pictures behind links the copy that Discord keeps."""
+    forwarded = ((part.attachments, part.embeds) for part in message.message_snapshots)
+    for attachments, embeds in ((message.attachments, message.embeds), *forwarded):
+        if found := _in(attachments, embeds):
+            return found
+    return None
+
+
+def _in(attachments: Sequence[discord.Attachment], embeds: Sequence[discord.Embed]) -> Found | None:
+    for attachment in attachments:
+        # Discord does not always say what it is, but it measures pictures.
+        if (attachment.content_type or ("image/" if attachment.width else "")).startswith("image/"):
+            return attached(attachment)
+    for embed in embeds:
+        for media in (embed.image, embed.thumbnail):
+            if media.proxy_url:
+                return Found(media.proxy_url, None, None)
+    return None
+
+
+class Remembered:
+    """What an open window is about."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[str, Found] = OrderedDict()
+
+    def keep(self, found: Found) -> str:
+        """The key under which it can be had once."""
+        key = secrets.token_urlsafe(12)
+        self._found[key] = found
+        if len(self._found) > REMEMBERED:
+            self._found.popitem(last=False)
+        return key
+
+    def take(self, key: str) -> Found | None:
+        return self._found.pop(key, None)

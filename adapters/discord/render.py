@@ -1,0 +1,194 @@
+"""What the core says of a job -> messages. Pure. Whatever a prompt holds, they are legal, and it stays in its line."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from adapters.discord.markdown import code, fitting, length, person, plain, quoted, small
+from adapters.discord.reports import duration, recipe
+from adapters.discord.words import Words
+from bot.events import Progress, Queued, Started
+from bot.jobs import Failure, Image, Job, Quality, Refinement
+
+__all__ = [
+    "Button",
+    "Shown",
+    "alt_text",
+    "cancelled",
+    "choice",
+    "failed",
+    "finished",
+    "painting",
+    "person",
+    "quoted",
+    "recipe",
+    "restarting",
+    "short",
+    "waiting",
+]
+
+#: Discord allows 2000 characters; 200 are left for a line that somebody puts above.
+CONTENT_MAX = 1800
+ALT_TEXT_MAX = 1024
+CHOICE_MAX = 100
+#: Characters of a prompt that a message in a channel shows; the recipe shows more.
+PROMPT_SHOWN = 600
+PROMPT_LEAST = 200
+#: Characters of a style's name.
+STYLE_SHOWN = 60
+#: Cells of a progress bar.
+BAR = 12
+#: As many characters of an ID as tell it from its neighbours.
+SHORT_ID = 8
+
+Style = Literal["primary", "secondary", "danger"]
+#: What can be done with each image of a job.
+ACTIONS: Sequence[tuple[str, Style]] = (("refine", "primary"), ("vary", "secondary"), ("delete", "danger"))
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    action: str
+    #: A job's ID or an image's.
+    subject: str
+    label: str
+    style: Style = "secondary"
+
+    @property
+    def custom_id(self) -> str:
+        return f"limner:{self.action}:{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    content: str
+    rows: tuple[tuple[Button, ...], ...] = ()
+
+
+def waiting(job: Job, event: Queued, words: Words) -> Shown:
+    line = words.say("queue.next") if event.position <= 1 else words.say("queue.place", position=event.position)
+    if event.ready_at is not None:
+        line += " · " + words.say("queue.ready", when=f"<t:{event.ready_at}:R>")
+    return _underway(job, line, words)
+
+
+def painting(job: Job, event: Started | Progress, words: Words) -> Shown:
+    match event:
+        case Started():
+            line = words.say("queue.starting")
+        case Progress(image, images, step, steps):
+            line = f"{_bar(step, steps)} {words.say('progress.step', step=step, steps=steps)}"
+            if images > 1:
+                line += " · " + words.say("progress.image", image=image, images=images)
+    return _underway(job, line, words)
+
+
+def restarting(job: Job, words: Words) -> Shown:
+    return _underway(job, words.say("restarting"), words)
+
+
+def finished(job: Job, images: Sequence[Image], words: Words, seconds: float, notes: Sequence[str] = ()) -> Shown:
+    """`notes` are lines of their own; the image's or the set's buttons come with it."""
+    lines = [small(" · ".join(_details(job, images, words, seconds))), *notes]
+    if isinstance(job.request, Refinement):
+        parent, strength = code(short(job.request.image_id)), float(job.request.strength)
+        lines.insert(1, small(words.say("done.refined", image=parent, strength=strength)))
+    return Shown(_message(job, lines), _buttons(images, words))
+
+
+def failed(job: Job, failure: Failure, words: Words) -> Shown:
+    return _over(job, words.say("failed", why=words.failure(failure)), words)
+
+
+def cancelled(job: Job, words: Words, by: str | None = None) -> Shown:
+    """`by` is a requester, where it was not the job's own."""
+    return _over(job, words.say("cancelled") if by is None else words.say("cancelled.by", person=person(by)), words)
+
+
+def alt_text(thing: Job | Image, number: int | None, words: Words) -> str:
+    """`number` says which of a set it is, counted from 1; None where it is alone."""
+    if isinstance(thing, Job):
+        prompt = thing.request.prompt
+    elif thing.recipe is not None:
+        prompt = thing.recipe.prompt
+    else:
+        return words.say("alt.brought")
+    key = "alt.image" if number is None else "alt.image.number"
+    room = ALT_TEXT_MAX - length(words.say(key, prompt="", number=number))
+    return words.say(key, prompt=plain(prompt, room), number=number)
+
+
+def choice(image: Image, words: Words) -> tuple[str, str]:
+    """Name and value, for an option that completes itself."""
+    rest = f" · {words.say('done.size', width=image.width, height=image.height)} · {short(image.id)}"
+    prompt = words.say("choice.image.brought") if image.recipe is None else image.recipe.prompt
+    return plain(prompt, CHOICE_MAX - length(rest)) + rest, image.id
+
+
+def short(image_id: str) -> str:
+    return image_id[:SHORT_ID]
+
+
+def _underway(job: Job, line: str, words: Words) -> Shown:
+    """By the button a message is found again whose posting nobody could note."""
+    cancel = Button("cancel", job.id, words.say("button.cancel"))
+    return Shown(_message(job, [line, small(_for(job, words))]), ((cancel,),))
+
+
+def _over(job: Job, line: str, words: Words) -> Shown:
+    retry = Button("retry", job.id, words.say("button.retry"))
+    return Shown(_message(job, [line, small(_for(job, words))]), ((retry,),))
+
+
+def _message(job: Job, lines: Sequence[str]) -> str:
+    """The prompt, which makes room for the lines where they need it."""
+    kept = fitting(lines, CONTENT_MAX - PROMPT_LEAST)
+    room = CONTENT_MAX - length("\n".join(["> ", *kept]))
+    return "\n".join([f"> {quoted(job.request.prompt, min(room, PROMPT_SHOWN))}", *kept])
+
+
+def _details(job: Job, images: Sequence[Image], words: Words, seconds: float) -> Iterator[str]:
+    request = job.request
+    seeds = [image.recipe.seed for image in images if image.recipe is not None]
+    if len(seeds) == 1:
+        yield words.say("done.seed", seed=seeds[0])
+    elif seeds:
+        yield words.say("done.seeds", first=seeds[0], last=seeds[-1])
+    if images:
+        yield words.say("done.size", width=images[0].width, height=images[0].height)
+    if request.num_inference_steps is not None:
+        yield words.say("done.steps", steps=request.num_inference_steps)
+    if request.quality is not Quality.STANDARD:
+        yield words.say(f"done.quality.{request.quality}")
+    if request.style is not None:
+        yield words.say("done.style", style=quoted(request.style, STYLE_SHOWN))
+    yield duration(seconds, words)
+    yield _for(job, words)
+
+
+def _buttons(images: Sequence[Image], words: Words) -> tuple[tuple[Button, ...], ...]:
+    if not images:
+        return ()
+    whole = tuple(Button(action, images[0].id, words.say(f"button.{action}")) for action in ("again", "recipe"))
+    if len(images) == 1:
+        refine, vary, delete = (
+            Button(action, images[0].id, words.say(f"button.{action}"), style) for action, style in ACTIONS
+        )
+        return ((refine, vary, *whole, delete),)
+    each = [
+        tuple(
+            Button(action, image.id, words.say(f"button.{action}.number", number=number), style)
+            for number, image in enumerate(images, start=1)
+        )
+        for action, style in ACTIONS
+    ]
+    return (*each, whole)
+
+
+def _for(job: Job, words: Words) -> str:
+    return words.say("done.for", person=person(job.requester))
+
+
+def _bar(step: int, steps: int) -> str:
+    done = min(BAR, BAR * step // max(1, steps))
+    return "▰" * done + "▱" * (BAR - done)

@@ -1,0 +1,55 @@
+"""Images -> files that are small enough for where they go, and words about those that are not."""
+
+from collections.abc import Sequence
+
+import discord
+
+from adapters.discord import render
+from adapters.discord.origin import Origin
+from adapters.discord.screens import Picture, Way
+from adapters.discord.words import Words
+from bot.errors import ImageFileLost
+from bot.jobs import Failure, Image
+from bot.service import Service
+
+#: Bytes of a request to Discord, all files together, less what the text around them takes.
+REQUEST_MOST = 25 * 2**20 - 2**16
+
+
+def most_of_each(client: discord.Client, way: Way, origin: Origin, number: int) -> int:
+    """Bytes that each of so many files may have, as far as Discord says."""
+    return min(_filesize_limit(client, way, origin), REQUEST_MOST // number)
+
+
+def _filesize_limit(client: discord.Client, way: Way, origin: Origin) -> int:
+    match way:
+        case "direct":
+            return discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
+        case "post":
+            guild = client.get_guild(origin.guild_id or 0)
+            # Right after a start a server's boosts are not told yet.
+            return guild.filesize_limit if guild and not guild.unavailable else origin.filesize_limit
+        case "response":
+            return origin.filesize_limit
+
+
+async def pictures_of(
+    service: Service, images: Sequence[Image], limit: int, words: Words
+) -> tuple[list[Picture], list[str]]:
+    """Each in at most `limit` bytes; and lines about those that cannot be shown."""
+    pictures, lines = [], []
+    several = len(images) > 1
+    for number, image in enumerate(images, start=1):
+        try:
+            encoded = await service.encoded(image, limit)
+        except ImageFileLost as error:
+            lines.append(words.failure(Failure(error.code, str(error))))
+            continue
+        if encoded is not None:
+            alt_text = render.alt_text(image, number if several else None, words)
+            pictures.append(Picture(f"{image.id}.{encoded.suffix}", encoded.bytes, alt_text))
+        elif link := service.link(image):
+            lines.append(words.say("link.number" if several else "link", number=number, link=link))
+        else:
+            lines.append(words.say("too_large.number" if several else "too_large", number=number))
+    return pictures, lines

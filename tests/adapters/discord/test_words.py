@@ -1,0 +1,370 @@
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from adapters.discord.words import LANGUAGES, Words, words_for
+from bot import errors
+from bot.errors import (
+    AgeRestricted,
+    AlreadyOver,
+    AskedTooMuch,
+    BadRequest,
+    Blocked,
+    Forbidden,
+    ImageFileLost,
+    Mistake,
+    NotFound,
+    PlaceClosed,
+    QueueFull,
+    Refused,
+    ShuttingDown,
+    SpacePaused,
+    WorkerDied,
+)
+from bot.jobs import Failure
+
+ROOT = Path(__file__).parents[3]
+ADAPTER = ROOT / "adapters" / "discord"
+ENGLISH, GERMAN = words_for("en"), words_for("de")
+
+#: Discord has no options for these.
+NO_OPTION = {"refine_at", "guidance_end", "sampler"}
+#: One of each kind of refusal, and one more where there are several sentences.
+REFUSALS: list[Refused] = [
+    BadRequest(Mistake("prompt", "The prompt is empty.", "empty")),
+    NotFound("image"),
+    NotFound("job"),
+    NotFound("recipe"),
+    NotFound("something"),
+    AlreadyOver("done"),
+    AlreadyOver("failed"),
+    AlreadyOver("cancelled"),
+    Forbidden(),
+    Blocked(),
+    SpacePaused(),
+    PlaceClosed(["1234", "5678"]),
+    AskedTooMuch("images", 1),
+    AskedTooMuch("steps", 30),
+    AskedTooMuch("jobs", 2),
+    AskedTooMuch("something", 2),
+    AgeRestricted(),
+    QueueFull(10, 30),
+    ShuttingDown(),
+]
+
+
+def sentences(words: Words) -> dict[str, str]:
+    return dict(words.sentences)
+
+
+def placeholders(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
+
+
+@pytest.mark.parametrize("locale", ["de", "de-AT", "de-CH", "DE"])
+def test_german_is_for_all_who_speak_it(locale: str) -> None:
+    assert words_for(locale).language == "de"
+
+
+@pytest.mark.parametrize("locale", ["en-US", "en-GB", "fr", "zh-CN", "", "../de"])
+def test_everybody_else_reads_english(locale: str) -> None:
+    assert words_for(locale).language == "en"
+
+
+def test_the_words_of_a_language_are_read_once() -> None:
+    assert words_for("de") is words_for("de-AT")
+
+
+def test_there_is_a_file_for_each_language() -> None:
+    assert {file.stem for file in (ADAPTER / "words").iterdir()} == set(LANGUAGES)
+
+
+def test_all_languages_say_the_same_things() -> None:
+    assert sentences(ENGLISH).keys() == sentences(GERMAN).keys()
+
+
+@pytest.mark.parametrize("key", sentences(ENGLISH))
+def test_both_languages_name_the_same_values(key: str) -> None:
+    assert placeholders(sentences(ENGLISH)[key]) == placeholders(sentences(GERMAN)[key])
+
+
+@pytest.mark.parametrize("words", [ENGLISH, GERMAN], ids=LANGUAGES)
+def test_no_sentence_is_empty_or_shouts(words: Words) -> None:
+    assert [key for key, text in sentences(words).items() if not text.strip() or "!" in text] == []
+
+
+@pytest.mark.parametrize("words", [ENGLISH, GERMAN], ids=LANGUAGES)
+@pytest.mark.parametrize(
+    ("pattern", "limit"),
+    [
+        (r"command\..*", 100),
+        (r"choice\..*", 100),
+        (r"menu\..*", 32),
+        (r"modal\.title.*", 45),
+        (r"modal\.(prompt|strength|image)", 45),
+        (r"modal\..*\.(description|placeholder)", 100),
+        (r"button\..*", 80),
+        (r".*", 1900),
+    ],
+)
+def test_sentences_are_as_short_as_discord_wants_them(words: Words, pattern: str, limit: int) -> None:
+    matching = {key: text for key, text in sentences(words).items() if re.fullmatch(pattern, key)}
+    assert matching
+    assert {key: len(text) for key, text in matching.items() if len(text) > limit} == {}
+
+
+def test_a_sentence_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        ENGLISH.say("queue.nowhere")
+
+
+def test_a_value_that_is_missing_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        ENGLISH.say("queue.place")
+
+
+def test_values_are_not_taken_for_templates() -> None:
+    assert "{person.__class__}" in ENGLISH.say("blocked", person="{person.__class__}")
+
+
+def test_nouns_follow_their_numbers() -> None:
+    assert ENGLISH.say("purged", images=1, jobs=2) == "Erased: 1 image and 2 jobs."
+    assert GERMAN.say("purged", images=2, jobs=1) == "Gelöscht: 2 Bilder und 1 Auftrag."
+
+
+def test_numbers_look_as_in_the_language() -> None:
+    assert ENGLISH.say("done.seconds", seconds=12.34) == "12.3 s"
+    assert GERMAN.say("done.seconds", seconds=12.34) == "12,3 s"
+
+
+def test_every_refusal_is_among_those_tested_here() -> None:
+    known = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Refused)}
+    assert {type(refusal) for refusal in REFUSALS} == known - {Refused}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: f"{type(refusal).__name__}-{refusal}"[:40])
+def test_every_refusal_is_said_in_both_languages(refusal: Refused) -> None:
+    english, german = ENGLISH.refusal(refusal), GERMAN.refusal(refusal)
+    assert english != german
+    assert "other" not in english.split(":")[0] or isinstance(refusal, PlaceClosed)
+
+
+def test_a_refusal_that_nobody_foresaw_is_told_in_the_cores_words() -> None:
+    class NewRefusal(Refused):
+        pass
+
+    assert ENGLISH.refusal(NewRefusal("It is *late*.")) == "This cannot be done: It is \\*late\\*."
+
+
+def test_one_mistake_is_a_sentence_and_several_are_a_list() -> None:
+    first = Mistake("num_inference_steps", "", "range", {"least": 1, "most": 150})
+    second = Mistake("num_images", "", "range", {"least": 1, "most": 4})
+    assert ENGLISH.refusal(BadRequest(first)) == "`steps` goes from 1 to 150."
+    assert ENGLISH.refusal(BadRequest(first, second)) == "- `steps` goes from 1 to 150.\n- `images` goes from 1 to 4."
+
+
+def test_many_mistakes_fit_into_a_message() -> None:
+    mistakes = [Mistake("style", "", "unknown", {"style": "*" * 400, "styles": "_" * 400}) for _ in range(20)]
+    assert 1000 < len(ENGLISH.refusal(BadRequest(*mistakes))) <= 2000
+
+
+def test_a_mistake_without_words_is_told_in_the_cores_words() -> None:
+    assert GERMAN.refusal(BadRequest(Mistake("sampler", "No *such* sampler.", "odd"))) == "No \\*such\\* sampler."
+
+
+def test_what_somebody_typed_is_shown_as_it_was_typed() -> None:
+    mistake = Mistake("style", "", "none", {"style": "**bold** @everyone"})
+    assert "\\*\\*bold\\*\\* @\u200beveryone" in ENGLISH.refusal(BadRequest(mistake))
+
+
+def test_an_option_like_another_is_suggested() -> None:
+    mistake = Mistake("stepz", "", "unknown_option", {"option": "--stepz", "suggestion": "--steps"})
+    assert ENGLISH.refusal(BadRequest(mistake)) == "There is no option “\\--stepz”. Did you mean “\\--steps”?"
+
+
+def test_channels_in_which_painting_is_allowed_are_named() -> None:
+    assert "<#1234>, <#5678>" in ENGLISH.refusal(PlaceClosed(["5678", "1234"]))
+
+
+def test_a_failure_is_told_by_its_code_and_an_unknown_one_by_its_detail() -> None:
+    assert "memory" in ENGLISH.failure(Failure("out_of_memory", "CUDA"))
+    assert ENGLISH.failure(Failure("something_new", "It *broke*.")) == "The reason: It \\*broke\\*."
+
+
+# What the core can say, read from its source.
+
+
+def trees(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
+    for folder in folders:
+        path = ROOT / folder
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            yield file, ast.parse(file.read_text(encoding="utf-8"))
+
+
+def called(node: ast.AST) -> str | None:
+    """The name of what is called, without what stands before its last dot."""
+    if not isinstance(node, ast.Call):
+        return None
+    return getattr(node.func, "id", None) or getattr(node.func, "attr", None)
+
+
+def text_of(node: ast.AST | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def failure_codes() -> set[str]:
+    codes = {WorkerDied.code, ImageFileLost.code}
+    for file, tree in trees("bot"):
+        for node in ast.walk(tree):
+            if called(node) in ("JobFailed", "Failure", "Broke") and file.name != "paint_here.py":
+                assert isinstance(node, ast.Call)
+                codes |= {code for code in [text_of(node.args[0] if node.args else None)] if code is not None}
+    return codes
+
+
+def test_there_are_words_for_every_code_of_a_failure() -> None:
+    codes = failure_codes()
+    assert len(codes) > 5
+    assert {code for code in codes if f"failure.{code}" not in sentences(ENGLISH)} == set()
+
+
+def mistakes() -> dict[tuple[str, str], set[str]]:
+    """Field and kind of each mistake that the source makes -> the names of its values.
+
+    What belongs to whichever option was typed has the field `option`.
+    """
+    found = {}
+    for file, tree in trees("bot/prompts.py", "bot/pictures.py", "bot/typed.py", "adapters/discord"):
+        makers = {
+            node.name: [argument.arg for argument in node.args.args]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and node.name in ("_mistake", "_refused")
+        }
+        makers["Mistake"] = ["field", "message", "kind", "values"]
+        loops = looped(tree)
+        for node in ast.walk(tree):
+            name = called(node)
+            if name not in makers:
+                continue
+            assert isinstance(node, ast.Call)
+            given = dict(zip(makers[name], node.args, strict=False))
+            given |= {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg in makers[name]}
+            kind = text_of(given.get("kind"))
+            if kind is None:
+                continue
+            values = {keyword.arg for keyword in node.keywords if keyword.arg} - set(makers[name])
+            values |= {"option"} if file.name == "typed.py" else set()
+            values |= keys_in(given.get("values"), tree)
+            for field in fields(given.get("field", given.get("name")), loops.get(node, {}), file):
+                found[field, kind] = values
+    return found
+
+
+def fields(node: ast.AST | None, loops: dict[str, list[str]], file: Path) -> list[str]:
+    if node is None:
+        assert file.name == "pictures.py"
+        return ["picture"]
+    if isinstance(node, ast.Name) and node.id in loops:
+        return loops[node.id]
+    return [text_of(node) or "option"]
+
+
+def looped(tree: ast.AST) -> dict[ast.AST, dict[str, list[str]]]:
+    """Calls -> names of loops over constants around them, with these constants."""
+    found: dict[ast.AST, dict[str, list[str]]] = {}
+    for node in ast.walk(tree):
+        for loop in [node] if isinstance(node, ast.For) else getattr(node, "generators", []):
+            if not isinstance(loop.iter, ast.Tuple):
+                continue
+            first = [entry.elts[0] if isinstance(entry, ast.Tuple) else entry for entry in loop.iter.elts]
+            target = loop.target.elts[0] if isinstance(loop.target, ast.Tuple) else loop.target
+            assert isinstance(target, ast.Name)
+            texts = [text for entry in first if (text := text_of(entry)) is not None]
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Call):
+                    found.setdefault(inner, {})[target.id] = texts
+    return found
+
+
+def keys_in(node: ast.AST | None, tree: ast.Module) -> set[str]:
+    """Of all dicts in an expression, those too that it takes from the module by name."""
+    if node is None:
+        return set()
+    names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    roots = [node]
+    for statement in tree.body:
+        if isinstance(statement, ast.AnnAssign) and getattr(statement.target, "id", None) in names:
+            roots += [statement.value] if statement.value else []
+    keys = [key for root in roots for part in ast.walk(root) if isinstance(part, ast.Dict) for key in part.keys]
+    return {text for key in keys if (text := text_of(key)) is not None}
+
+
+def test_the_mistakes_of_the_core_are_found() -> None:
+    found = mistakes()
+    assert found["negative_prompt", "too_long"] == {"limit", "length"}
+    assert found["height", "side"] == {"unit", "least", "most", "side"}
+    assert found["picture", "unreadable"] == {"formats"}
+    assert found["option", "no_value"] == {"option", "example"}
+    assert found["strength", "only_when_refining"] == {"option"}
+
+
+def test_every_mistake_that_can_be_made_on_discord_is_said_with_values_that_it_has() -> None:
+    said = sentences(ENGLISH)
+    missing, wrong = [], []
+    for (field, kind), values in mistakes().items():
+        if field in NO_OPTION or (field, kind) == ("negative_prompt", "empty"):
+            continue
+        keys = [key for key in (f"mistake.{field}.{kind}", f"mistake.{field}.{kind}.suggested") if key in said]
+        missing += [] if keys else [(field, kind)]
+        wrong += [key for key in keys if not placeholders(said[key]) <= values]
+    assert missing == []
+    assert wrong == []
+
+
+def test_no_words_are_kept_for_mistakes_that_nobody_makes() -> None:
+    made = {f"mistake.{field}.{kind}" for field, kind in mistakes()}
+    kept = {key.removesuffix(".suggested") for key in sentences(ENGLISH) if key.startswith("mistake.")}
+    assert kept - made == set()
+
+
+# What the adapter says, read from its source.
+
+
+def used(tree: ast.AST) -> Iterator[str]:
+    """Patterns of keys: texts, texts with holes, and sections from which a sentence is chosen."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [re.escape(text) if (text := text_of(part)) else r"[\w.]+" for part in node.values]
+            if re.match(r"[a-z]", parts[0]):
+                yield "".join(parts)
+        elif called(node) == "_one_of":
+            assert isinstance(node, ast.Call)
+            yield re.escape(text_of(node.args[0]) or "") + r"\.\w+"
+        elif (text := text_of(node)) is not None:
+            yield re.escape(text)
+
+
+def test_every_sentence_is_said_somewhere() -> None:
+    patterns = {pattern for _, tree in trees("adapters/discord") for pattern in used(tree)}
+    said = re.compile("|".join(sorted(patterns)))
+    unsaid = [key for key in sentences(ENGLISH) if not said.fullmatch(key)]
+    assert unsaid == []
+
+
+def test_everything_that_is_said_is_there_with_all_its_values() -> None:
+    wrong = []
+    for file, tree in trees("adapters/discord"):
+        for node in ast.walk(tree):
+            key = text_of(node.args[0]) if called(node) in ("say", "Unclear") and isinstance(node, ast.Call) else None
+            if key is None:
+                continue
+            assert isinstance(node, ast.Call)
+            given = {keyword.arg for keyword in node.keywords}
+            needed = placeholders(sentences(ENGLISH).get(key, "{no such key}"))
+            if needed - given and None not in given:
+                wrong.append((file.name, key, needed - given))
+    assert wrong == []
