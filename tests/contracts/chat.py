@@ -170,7 +170,7 @@ class ChatContract:
             await chat.press(Person.ADA, Place.HERE, message, "cancel")
             await chat.until(lambda: "Cancelled" in about(chat, "a cat")[0].text)
 
-            assert (await service.status()).counts == {JobStatus.CANCELLED: 1}
+            assert (await service.status()).counts[JobStatus.CANCELLED] == 1
 
     async def test_only_the_owner_or_a_moderator_can_cancel(self, chat: Chat) -> None:
         executor = FakeExecutor()
@@ -182,7 +182,7 @@ class ChatContract:
 
             refused = await chat.press(Person.BEN, Place.HERE, message, "cancel")
             await chat.until(lambda: refused.told)
-            assert (await service.status()).counts == {JobStatus.RUNNING: 1}
+            assert (await service.status()).counts[JobStatus.RUNNING] == 1
 
             await chat.press(Person.MO, Place.HERE, message, "cancel")
             await chat.until(lambda: "Cancelled" in about(chat, "a cat")[0].text)
