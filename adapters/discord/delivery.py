@@ -15,6 +15,7 @@ import discord
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
+from adapters.chat.watch import Stopped, Watch
 from adapters.discord import render
 from adapters.discord.mishaps import Passing, TooLarge, Unreachable
 from adapters.discord.origin import Note, Origin
@@ -22,7 +23,6 @@ from adapters.discord.place import PLATFORM
 from adapters.discord.render import Shown
 from adapters.discord.screens import Picture, Screen, Way, opened, reopened
 from adapters.discord.uploads import most_of_each, pictures_of
-from adapters.discord.watch import Stopped, Watch
 from adapters.discord.words import words_for
 from bot.errors import NotFound
 from bot.events import Cancelled, Done, Ending, Event, Failed, Progress, Queued, Started

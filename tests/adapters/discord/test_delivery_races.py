@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from adapters.discord.watch import Watch
+from adapters.chat.watch import Watch
 from bot.errors import NotFound
 from bot.events import Event
 from bot.policy import Asker

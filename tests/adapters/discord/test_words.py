@@ -29,6 +29,7 @@ from bot.jobs import Failure
 
 ROOT = Path(__file__).parents[3]
 ADAPTER = ROOT / "adapters" / "discord"
+SPEAKERS = ("adapters/chat", "adapters/discord")
 ENGLISH, GERMAN = words_for("en"), words_for("de")
 
 #: Discord has no options for these.
@@ -349,7 +350,7 @@ def used(tree: ast.AST) -> Iterator[str]:
 
 
 def test_every_sentence_is_said_somewhere() -> None:
-    patterns = {pattern for _, tree in trees("adapters/discord") for pattern in used(tree)}
+    patterns = {pattern for folder in SPEAKERS for _, tree in trees(folder) for pattern in used(tree)}
     said = re.compile("|".join(sorted(patterns)))
     unsaid = [key for key in sentences(ENGLISH) if not said.fullmatch(key)]
     assert unsaid == []
@@ -357,7 +358,7 @@ def test_every_sentence_is_said_somewhere() -> None:
 
 def test_everything_that_is_said_is_there_with_all_its_values() -> None:
     wrong = []
-    for file, tree in trees("adapters/discord"):
+    for file, tree in (found for folder in SPEAKERS for found in trees(folder)):
         for node in ast.walk(tree):
             key = text_of(node.args[0]) if called(node) in ("say", "Unclear") and isinstance(node, ast.Call) else None
             if key is None:
