@@ -3,6 +3,7 @@
 import io
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import discord
@@ -19,6 +20,8 @@ from bot.errors import BadRequest, Forbidden, Mistake, Refused
 from bot.policy import Rules
 from bot.service import Service
 
+#: Read from what is installed; torch itself never comes into this process.
+VERSIONS = {name: version(name) for name in ("discord.py", "diffusers", "torch")}
 #: Bytes of a message around its file.
 AROUND = 2**14
 DAYS_MOST = 36_500
@@ -35,7 +38,7 @@ class Admin:
             if not place.asker.admin:
                 raise Forbidden
             now, lately = await self._service.status(), await self._service.lately()
-            return reports.status(now, lately, bot.__version__, words, place.asker.space)
+            return reports.status(now, lately, bot.__version__, words, place.asker.space, VERSIONS)
 
         await self._answer(interaction, tell)
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from adapters.discord.markdown import code, fitting, length, person, quoted, small
 from adapters.discord.words import Words
@@ -35,8 +36,15 @@ def recipe(image: Image, words: Words, siblings: Mapping[int, Image] | None = No
     return "\n".join([title, *shown, *([] if whole else [cut]), *lines])
 
 
-def status(now: Status, lately: Lately, version: str, words: Words, space: str) -> str:
-    """As somebody in this space may see it: what happens in others has no names."""
+def status(
+    now: Status,
+    lately: Lately,
+    version: str,
+    words: Words,
+    space: str,
+    libraries: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """As somebody in this space may see it: what happens in others has no names. `libraries` have their versions."""
     state = "stopping" if now.stopping else "ready" if now.ready else "not_ready"
     lines = [
         words.say(f"status.{state}", version=version),
@@ -45,6 +53,7 @@ def status(now: Status, lately: Lately, version: str, words: Words, space: str) 
         *_lately(lately, words),
         *_running(now.running, words, space),
         *_workers(now, words),
+        *_libraries(libraries, words),
     ]
     return "\n".join(fitting(lines, CONTENT_MAX))
 
@@ -106,6 +115,12 @@ def _course(made: Recipe, words: Words) -> Iterator[str]:
         guidance += " " + words.say("recipe.guidance_end", part=float(made.guidance_end))
     yield guidance
     yield words.say("recipe.sampler", sampler=code(made.sampler))
+
+
+def _libraries(libraries: Mapping[str, str], words: Words) -> Iterator[str]:
+    if libraries:
+        versions = ", ".join(f"{name} {version}" for name, version in libraries.items())
+        yield small(words.say("recipe.versions", versions=quoted(versions, DETAIL_SHOWN)))
 
 
 def _lately(lately: Lately, words: Words) -> Iterator[str]:

@@ -109,6 +109,8 @@ async def test_status_tells_what_runs_what_waits_and_what_was_done(
     assert lines[3].startswith("- 1 picture request done; half within ")
     assert lines[5].startswith(f"- for {ben.mention} · ")
     assert lines[7] == "- `fake` busy"
+    assert "discord.py 2.7" in lines[8]
+    assert "torch 2." in lines[8]
 
 
 async def test_status_names_nobody_from_elsewhere_and_nobody_who_paints_in_private(
@@ -151,7 +153,7 @@ async def test_status_tells_how_each_worker_is(
         monkeypatch.setattr(limner.executor, "status", lambda: workers)
         text = await ask(ada, art, "status")
 
-    assert text.splitlines()[-4:] == [
+    assert text.splitlines()[-5:-1] == [
         "- `gpu0` ready · model `xl` · refiner `xl-r` · NVIDIA H100 float16 · 12.3 of 80.0 GB in use · 2 restarts",
         "-# 4 at once",
         "- `gpu1` failed, is tried again",
