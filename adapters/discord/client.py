@@ -11,10 +11,11 @@ import structlog
 import yarl
 from discord import app_commands
 
+from adapters.chat.delivery import Tempo
 from adapters.discord.admin import Admin
 from adapters.discord.buttons import PressedButton
 from adapters.discord.commands import Translations, add_admin, add_painting
-from adapters.discord.delivery import Deliveries, Tempo
+from adapters.discord.delivery import deliveries
 from adapters.discord.desk import Desk
 from adapters.discord.intake import Intake, Interaction, Seen, refuse
 from adapters.discord.invite import invitation
@@ -74,7 +75,7 @@ class LimnerClient(PatientClient):
             chunk_guilds_at_startup=False,
         )
         self.seen = Seen()
-        self.deliveries = Deliveries(self, service, clock, tempo or Tempo())
+        self.deliveries = deliveries(self, service, clock, tempo or Tempo())
         self._gateway_url = gateway_url
         self._errands: set[asyncio.Task[None]] = set()
         self._taken_up = False

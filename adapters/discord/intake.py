@@ -10,9 +10,10 @@ from typing import Any, ParamSpec
 import discord
 import structlog
 
+from adapters.chat.delivery import Deliveries
+from adapters.chat.mishaps import Mishap, Passing, Unreachable
 from adapters.discord import place as places
-from adapters.discord.delivery import Deliveries
-from adapters.discord.mishaps import Mishap, Passing, Unreachable, told_apart
+from adapters.discord.mishaps import told_apart
 from adapters.discord.origin import TOKEN_LIFE, Origin
 from adapters.discord.place import Place
 from adapters.discord.words import Words, words_for

@@ -1,10 +1,12 @@
-"""What Discord refuses, told apart by what can still be done: try again, take another way, send less."""
+"""Discord's errors -> what can still be done."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import aiohttp
 import discord
+
+from adapters.chat.mishaps import Passing, TooLarge, Unreachable
 
 TOO_LARGE = 40005
 #: What aiohttp says while the library has closed its connections and not opened new ones.
@@ -26,29 +28,6 @@ GONE = {
     50083: "permission",
     160005: "permission",
 }
-
-
-class Mishap(Exception):
-    """Discord did not do what it was asked, or it is not known whether it did."""
-
-
-class Passing(Mishap):
-    """The same call may work in a moment: the network, Discord itself, or its rate limit."""
-
-
-class Unreachable(Mishap):
-    """This way is closed for good."""
-
-    def __init__(self, why: str, gone: str = "message", code: int = 0) -> None:
-        super().__init__(why)
-        #: `message`, `channel`, `permission`, or `expired` for the answer to an interaction.
-        self.gone = gone
-        #: Discord's own; 0 where it had none.
-        self.code = code
-
-
-class TooLarge(Mishap):
-    """The files are larger than they may be here."""
 
 
 @contextmanager

@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 import discord
 
+from adapters.chat.delivery import Picture
+from adapters.chat.mishaps import Unreachable
 from adapters.discord.buttons import subjects, view
-from adapters.discord.mishaps import Unreachable, told_apart
+from adapters.discord.mishaps import told_apart
 from adapters.discord.origin import Note, Origin
 from adapters.discord.place import user_of
 from adapters.discord.render import Shown
@@ -27,28 +29,19 @@ Way = Literal["post", "response", "direct"]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    name: str
-    content: bytes
-    alt_text: str
-
-    def file(self) -> discord.File:
-        return discord.File(io.BytesIO(self.content), self.name, description=self.alt_text)
-
-
-@dataclass(frozen=True, slots=True)
 class MessageScreen:
     """An ordinary message, in a channel or in direct messages."""
 
     message: discord.PartialMessage
     way: Way
+    gone: str = ""
 
     @property
     def note(self) -> Note:
-        return Note(self.way, self.message.channel.id, self.message.id)
+        return Note(self.way, self.message.channel.id, self.message.id, self.gone)
 
     async def show(self, shown: Shown, pictures: Sequence[Picture]) -> None:
-        files = [picture.file() for picture in pictures]
+        files = [_file(picture) for picture in pictures]
         with told_apart():
             await self.message.edit(content=shown.content, view=view(shown), attachments=files)
 
@@ -64,10 +57,11 @@ class ResponseScreen:
     webhook: discord.Webhook
     channel_id: int
     message_id: int
+    gone: str = ""
 
     @property
     def note(self) -> Note:
-        return Note("response", self.channel_id, self.message_id)
+        return Note("response", self.channel_id, self.message_id, self.gone)
 
     async def show(self, shown: Shown, pictures: Sequence[Picture]) -> None:
         await _edit_response(self.webhook, shown, pictures)
@@ -84,31 +78,34 @@ Screen = MessageScreen | ResponseScreen
 async def reopened(client: discord.Client, origin: Origin, note: Note) -> Screen:
     """The message that an earlier life of the program noted."""
     if note.way == "response":
-        return ResponseScreen(_webhook(client, origin), note.channel_id, note.message_id)
+        return ResponseScreen(_webhook(client, origin), note.channel_id, note.message_id, note.gone)
     way: Way = "direct" if note.way == "direct" else "post"
     messages = client.get_partial_messageable(note.channel_id, guild_id=origin.guild_id if way == "post" else None)
-    return MessageScreen(messages.get_partial_message(note.message_id), way)
+    return MessageScreen(messages.get_partial_message(note.message_id), way, note.gone)
 
 
-async def opened(client: discord.Client, way: Way, job: Job, origin: Origin, shown: Shown, *, again: bool) -> Screen:
+async def opened(
+    client: discord.Client, way: Way, job: Job, origin: Origin, shown: Shown, *, again: bool, gone: str
+) -> Screen:
     """A message without pictures, which come by an edit that can be repeated.
 
-    `again` says that it may have been posted already, so that nobody knows what it shows.
+    `again` says that it may have been posted already, so that nobody knows what it shows; `gone`, why it is not on the
+    first way.
     """
     match way:
         case "response":
             webhook = _webhook(client, origin)
             message_id = await _edit_response(webhook, shown, [])
-            return ResponseScreen(webhook, origin.channel_id, message_id)
+            return ResponseScreen(webhook, origin.channel_id, message_id, gone)
         case "post":
             channel = client.get_partial_messageable(origin.channel_id, guild_id=origin.guild_id)
-            return MessageScreen(await _posted(client, channel, way, job, origin, shown, again), way)
+            return MessageScreen(await _posted(client, channel, way, job, origin, shown, again), way, gone)
         case "direct":
             with told_apart():
                 user = client.get_user(user_of(job.requester)) or await client.fetch_user(user_of(job.requester))
                 direct = await user.create_dm()
             channel = client.get_partial_messageable(direct.id)
-            return MessageScreen(await _posted(client, channel, way, job, origin, shown, again), way)
+            return MessageScreen(await _posted(client, channel, way, job, origin, shown, again), way, gone)
 
 
 async def _posted(
@@ -167,9 +164,13 @@ def _webhook(client: discord.Client, origin: Origin) -> discord.Webhook:
 
 async def _edit_response(webhook: discord.Webhook, shown: Shown, pictures: Sequence[Picture]) -> int:
     original: Any = "@original"
-    files = [picture.file() for picture in pictures]
+    files = [_file(picture) for picture in pictures]
     with told_apart():
         message = await webhook.edit_message(
             original, content=shown.content, view=view(shown), attachments=files, allowed_mentions=NOBODY
         )
     return message.id
+
+
+def _file(picture: Picture) -> discord.File:
+    return discord.File(io.BytesIO(picture.content), picture.name, description=picture.alt_text)

@@ -9,8 +9,9 @@ import discord
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from adapters.chat.mishaps import Mishap, Passing, Unreachable
 from adapters.discord.buttons import TEMPLATE_OF_BUTTON
-from adapters.discord.mishaps import Mishap, Passing, Unreachable, told_apart
+from adapters.discord.mishaps import told_apart
 from adapters.discord.origin import Note, Origin
 from adapters.discord.place import PLATFORM
 from adapters.discord.screens import reopened

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import discord
 
+from adapters.chat.delivery import Picture
 from adapters.discord import render
 from adapters.discord.origin import Origin
-from adapters.discord.screens import Picture, Way
+from adapters.discord.screens import Way
 from adapters.discord.words import Words
 from bot.errors import ImageFileLost
 from bot.jobs import Failure, Image

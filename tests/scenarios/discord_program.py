@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from adapters.chat.delivery import Tempo
 from adapters.discord import client
-from adapters.discord.delivery import Tempo
 from bot.app import serve
 from bot.settings import read_settings
 from tests.fakes.executor import FakeExecutor

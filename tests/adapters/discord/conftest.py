@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import pytest
 
+from adapters.chat.delivery import Tempo
 from adapters.discord.client import LimnerClient, connected
-from adapters.discord.delivery import Tempo
 from bot.app import open_service
 from bot.service import Service
 from bot.settings import Settings

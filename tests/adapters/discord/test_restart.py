@@ -289,7 +289,7 @@ async def test_a_job_that_waited_for_an_hour_over_restarts_still_comes_into_its_
     discord.clock.advance(70 * 60)
 
     async with bot(waiting()) as limner:
-        await discord.until(lambda: limner.client.deliveries.live[art.id])
+        await discord.until(lambda: limner.client.deliveries.live[str(art.id)])
         limner.executor.become_ready()
         await settled(discord, rows, ["delivered"])
     assert art.record == [message]

@@ -1,0 +1,379 @@
+"""Brings the news of each job to where it was asked for, until its ending is told: once, whatever happens meanwhile.
+
+What must be known of a platform, its adapter adds: which ways there are to a requester, and how a message looks there.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from adapters.chat.mishaps import Passing, TooLarge, Unreachable
+from adapters.chat.watch import Stopped, Watch
+from bot.errors import NotFound
+from bot.events import Done, Ending, Event, Progress, Queued
+from bot.jobs import Image, Job, Message
+from bot.policy import Asker
+from bot.service import Service
+
+#: Seconds between two tries, at most.
+RETRY_MOST = 60.0
+
+T = TypeVar("T")
+#: A message as its platform wants it.
+Shown = TypeVar("Shown")
+ShownThere = TypeVar("ShownThere", contravariant=True)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tempo:
+    """Seconds between two calls to a platform."""
+
+    #: Edits of one message while it is painted; more where many are painted in one channel.
+    progress: float = 3.0
+    #: Edits of one message while it waits.
+    queue: float = 10.0
+    #: Before what failed is tried again for the first time, at most; each time after that twice as long.
+    retry: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    name: str
+    content: bytes
+    alt_text: str
+
+
+class Note(Protocol):
+    """Where the message of a job is."""
+
+    #: One of the ways of its platform.
+    @property
+    def way(self) -> str: ...
+
+    #: Why it is not on the first way, as in mishaps.Unreachable; "" where it is.
+    @property
+    def gone(self) -> str: ...
+
+    def to_text(self) -> str: ...
+
+
+class Screen(Protocol[ShownThere]):
+    """A message that shows how a job stands. All calls raise mishaps."""
+
+    @property
+    def note(self) -> Note: ...
+
+    async def show(self, shown: ShownThere, pictures: Sequence[Picture]) -> None:
+        """May be repeated."""
+        ...
+
+    async def remove(self) -> None: ...
+
+
+class Deliveries:
+    """All jobs that are owed an answer on a platform, each with a task of its own."""
+
+    def __init__(
+        self,
+        platform: str,
+        make: "Callable[[Deliveries, Job, str, bool], Delivery[Any]]",
+        service: Service,
+        clock: Callable[[], float],
+        tempo: Tempo,
+    ) -> None:
+        """`make` takes a job, its note, and whether an earlier life of the program may have told of it."""
+        self._platform = platform
+        self._make = make
+        self.service = service
+        self.clock = clock
+        self.tempo = tempo
+        #: Messages that are being edited, by channel: they share its rate limit.
+        self.live: Counter[str] = Counter()
+        self._at_work: dict[str, Delivery[Any]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._over = False
+
+    def start(self, job: Job, *, note: str = "", again: bool = False) -> "Delivery[Any]":
+        """The delivery that is at work for this job already, if there is one."""
+        if job.id in self._at_work:
+            return self._at_work[job.id]
+        delivery = self._make(self, job, note, again)
+        if self._over:
+            # It stays owed.
+            delivery.first.set_result(None)
+        else:
+            self._at_work[job.id] = delivery
+            task = asyncio.create_task(self._run(delivery), name=f"deliver {job.id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return delivery
+
+    async def _run(self, delivery: "Delivery[Any]") -> None:
+        self.live[delivery.channel] += 1
+        try:
+            await self.in_the_end(delivery.run, Exception)
+        finally:
+            delivery.tell_first(None)
+            self.live[delivery.channel] -= 1
+            del self._at_work[delivery.job.id]
+
+    async def in_the_end(self, work: Callable[[], Awaitable[T]], mishap: type[Exception]) -> T:
+        """Does it again and again, until this mishap does not happen."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(mishap),
+            wait=wait_random_exponential(multiplier=self.tempo.retry, max=RETRY_MOST),
+            before_sleep=_log_mishap,
+        ):
+            with attempt:
+                return await work()
+        raise AssertionError("it is tried again for ever")
+
+    async def take_up(self) -> None:
+        """What an earlier life of the program still owes."""
+        for owed in await self.in_the_end(lambda: self.service.undelivered(self._platform), Exception):
+            self.start(owed.job, note=owed.note, again=True)
+
+    async def finish(self, limit: float) -> None:
+        """Lets what is being told be told for `limit` seconds; the rest stays owed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                # What was accepted just now may still begin.
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        self._over = True
+        late = list(self._tasks)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+
+class Delivery(ABC, Generic[Shown]):
+    """One job's way to its requester."""
+
+    def __init__(
+        self, all_of_them: Deliveries, job: Job, note: Note | None, ways: Sequence[str], channel: str, *, again: bool
+    ) -> None:
+        """`ways` in the order in which they are tried; `channel` is the one whose rate limit its edits share."""
+        self.all = all_of_them
+        self.service = all_of_them.service
+        self.job = job
+        self.channel = channel
+        self._owner = Asker(job.requester, job.space)
+        self._note = note
+        self._screen: Screen[Shown] | None = None
+        self._ways = list(ways)
+        if note is not None:
+            self._ways = self._ways[self._ways.index(note.way) :]
+        self._closed: list[str] = []
+        #: Ways on which there may be a message that is not noted.
+        self._tried: set[str] = set(self._ways) if again else set()
+        #: Why the first one was closed; "" where none was.
+        self.gone = "" if note is None else note.gone
+        self._shows_previews = True
+        #: Where the first message is; None where there is none.
+        self.first: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    @property
+    def way(self) -> str:
+        """That is tried now."""
+        return self._ways[0]
+
+    @abstractmethod
+    async def opened(self, way: str, shown: Shown, *, again: bool) -> Screen[Shown]:
+        """A new message without pictures; `again` says that there may be one already, which is then found.
+
+        Raises mishaps.
+        """
+
+    @abstractmethod
+    async def reopened(self, note: Any) -> Screen[Shown]:
+        """The message that was noted. Raises mishaps."""
+
+    @abstractmethod
+    def shown(self, event: Event | Stopped) -> Shown:
+        """All but Done."""
+
+    @abstractmethod
+    async def put_images(self, images: Sequence[Image]) -> Any:
+        """Shows them by `put`, as large as the platform takes them, and returns its note. Raises Unreachable."""
+
+    def closed_with(self, gone: str) -> Collection[str]:
+        """Ways on which nobody could look any more, where this is gone."""
+        return ()
+
+    @abstractmethod
+    def message_of(self, note: Any) -> Message:
+        """For the index."""
+
+    @abstractmethod
+    def explained(self, shown: Shown) -> Shown:
+        """With a line about why it comes on this way, where the first one was closed."""
+
+    @abstractmethod
+    def is_old(self, note: Any) -> bool:
+        """The message takes no more edits, but for the last."""
+
+    async def run(self) -> None:
+        """To the end. Where it breaks off, it can be taken up again by another call."""
+        try:
+            await self._follow()
+        except NotFound:
+            log.info("the job was erased before it was delivered", job=self.job.id)
+            await self._take_back()
+        except Exception:
+            log.exception("delivery broke off", job=self.job.id)
+            raise
+
+    async def _follow(self) -> None:
+        watch = Watch()
+        stream = self.service.follow(self.job.id, self._owner, self.all.tempo.progress)
+        hearing = asyncio.create_task(watch.hear(stream), name=f"hear {self.job.id}")
+        try:
+            pause = 0.0
+            while True:
+                event, preview = await watch.news(pause)
+                if isinstance(event, Ending):
+                    await self._tell(event)
+                    return
+                if not await self._show(event, preview):
+                    watch.recall()
+                if isinstance(event, Stopped):
+                    return
+                pause = self._pause(event)
+        finally:
+            hearing.cancel()
+            with suppress(asyncio.CancelledError):
+                await hearing
+
+    def _pause(self, event: Event) -> float:
+        tempo = self.all.tempo
+        crowd = self.all.live[self.channel]
+        # Platforms bear about one edit in a second in a channel.
+        return max(tempo.queue if isinstance(event, Queued) else tempo.progress, tempo.progress / 3 * crowd)
+
+    async def _show(self, event: Event | Stopped, preview: bytes | None) -> bool:
+        """Tries once. False where it may work later."""
+        shown = self.shown(event)
+        if self._closed or self._is_old():
+            return True
+        seen = preview if self._shows_previews and isinstance(event, Progress) else None
+        try:
+            await self._put_once(shown, [Picture("preview.jpg", seen, "")] if seen else [])
+        except (Passing, TooLarge) as error:
+            log.info("news could not be told", job=self.job.id, why=str(error))
+            self._shows_previews &= not isinstance(error, TooLarge)
+            return False
+        except Unreachable as error:
+            await self._give_way_up(error)
+        return True
+
+    def _is_old(self) -> bool:
+        note = self._note if self._screen is None else self._screen.note
+        return note is not None and self.is_old(note)
+
+    async def _put_once(self, shown: Shown, pictures: Sequence[Picture]) -> Any:
+        screen = self._screen
+        if screen is None:
+            screen, says_it = await self._open(shown)
+            if says_it and not pictures:
+                return screen.note
+        await screen.show(shown, pictures)
+        return screen.note
+
+    async def _open(self, shown: Shown) -> tuple[Screen[Shown], bool]:
+        """The message of this job, posted where there is none yet, and whether it is known to say this.
+
+        Only the first way may have been taken before.
+        """
+        way = self._ways[0]
+        if self._note is not None and self._note.way == way:
+            screen, says_it = await self.reopened(self._note), False
+        else:
+            again = way in self._tried
+            self._tried.add(way)
+            screen = await self.opened(way, shown, again=again)
+            says_it = not again
+            self._screen = screen
+            await self._written(lambda: self.service.note(self.job.id, screen.note.to_text()))
+            await self._check_not_erased()
+        self._screen = screen
+        self.tell_first(screen.note)
+        return screen, says_it
+
+    async def _written(self, write: Callable[[], Awaitable[T]]) -> T:
+        """What was done on a platform must be written down, and would be done twice otherwise."""
+        return await self.all.in_the_end(write, Exception)
+
+    async def _check_not_erased(self) -> None:
+        """Raises NotFound."""
+        await self.service.job(self.job.id, self._owner)
+
+    def tell_first(self, note: Note | None) -> None:
+        if not self.first.done():
+            self.first.set_result(note)
+
+    async def _give_way_up(self, error: Unreachable) -> None:
+        """Raises NotFound where the message is gone because all of the job is."""
+        await self._check_not_erased()
+        log.info("a way to the requester is closed", job=self.job.id, way=self._ways[0], why=str(error))
+        self._closed.append(f"{self._ways.pop(0)}: {error}")
+        self.gone = self.gone or error.gone
+        self._ways = [way for way in self._ways if way not in self.closed_with(error.gone)]
+        self._screen = self._note = None
+        self.tell_first(None)
+
+    async def _take_back(self) -> None:
+        """Who erased the job may have known nothing of this message."""
+        screen = self._screen
+        with suppress(Unreachable, TooLarge):
+            if screen is None and self._note is not None:
+                screen = await self.reopened(self._note)
+            if screen is not None:
+                await self.all.in_the_end(screen.remove, Passing)
+
+    async def _tell(self, ending: Ending) -> None:
+        """Until the platform has taken it, or no way is left."""
+        while self._ways:
+            try:
+                await self._told(ending)
+            except Unreachable as error:
+                await self._give_way_up(error)
+            else:
+                log.info("job delivered", job=self.job.id, way=self._ways[0])
+                return
+        why = "; ".join(self._closed)
+        log.warning("job cannot be delivered", job=self.job.id, why=why)
+        await self._written(lambda: self.service.undeliverable(self.job.id, why))
+
+    async def _told(self, ending: Ending) -> None:
+        images = ending.images if isinstance(ending, Done) else ()
+        messages: dict[str, Message] = {}
+        if not isinstance(ending, Done):
+            await self.put(self.shown(ending), [])
+        elif images:
+            note = await self.put_images(images)
+            messages = dict.fromkeys((image.id for image in images), self.message_of(note))
+        deleted = await self._written(lambda: self.service.delivered(self.job.id, messages))
+        if isinstance(ending, Done) and len(deleted) == len(images):
+            await self._take_back()
+        elif deleted:
+            await self.put_images([image for image in images if image.id not in deleted])
+
+    async def put(self, shown: Shown, pictures: Sequence[Picture]) -> Any:
+        """Tries again for as long as that may help. Returns the note of the message. Raises Unreachable or TooLarge."""
+        if self.gone:
+            shown = self.explained(shown)
+        return await self.all.in_the_end(lambda: self._put_once(shown, pictures), Passing)
+
+
+def _log_mishap(state: RetryCallState) -> None:
+    log.info("tried again", why=repr(state.outcome and state.outcome.exception()), tries=state.attempt_number)
