@@ -1,6 +1,7 @@
-"""The command line: limner serve | generate | refine | status | doctor | bench. Also `python -m bot`."""
+"""The command line: limner serve | generate | refine | status | doctor | manifest | bench. Also `python -m bot`."""
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -166,6 +167,21 @@ def doctor() -> None:
 
     if not _run(doctor.examine(out)):
         raise typer.Exit(EXIT_WRONG)
+
+
+@cli.command()
+def manifest(
+    url: Annotated[bool, typer.Option("--url", help="The link that begins the app with one click, instead.")] = False,
+    http: Annotated[
+        str | None, typer.Option(help="Without Socket Mode: the https:// address at which Slack reaches this Limner.")
+    ] = None,
+) -> None:
+    """Prints the manifest that tells Slack what this app is: commands, scopes and events."""
+    from adapters.slack.manifest import manifest, one_click
+
+    if http is not None and not http.startswith("https://"):
+        raise typer.BadParameter("Slack wants an address that begins with https://", param_hint="--http")
+    typer.echo(one_click(http) if url else json.dumps(manifest(http), indent=2, ensure_ascii=False))
 
 
 @cli.command()

@@ -294,6 +294,10 @@ class Service:
         """For the adapter to find its way after a restart."""
         await self._deliveries.note(job_id, note)
 
+    async def noted(self, job_id: str) -> str:
+        """What its adapter noted last; "" where there is nothing."""
+        return await self._deliveries.noted(job_id)
+
     async def delivered(self, job_id: str, messages: Mapping[str, Message]) -> Sequence[str]:
         """The platform took the job's ending; `messages` say by image ID what shows the images.
 

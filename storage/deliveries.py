@@ -14,6 +14,7 @@ SELECT jobs.*, deliveries.note FROM deliveries JOIN jobs ON jobs.id = deliveries
 WHERE deliveries.platform = :platform AND deliveries.state = 'owed' ORDER BY jobs.number
 """
 NOTE = "UPDATE deliveries SET note = :note WHERE job_id = :job_id"
+NOTED = "SELECT note FROM deliveries WHERE job_id = :job_id"
 DELIVERED = "UPDATE deliveries SET state = 'delivered' WHERE job_id = :job_id AND state = 'owed'"
 GIVE_UP = "UPDATE deliveries SET state = 'failed', detail = :detail WHERE job_id = :job_id AND state = 'owed'"
 # An image may have been deleted meanwhile.
@@ -56,6 +57,10 @@ class Deliveries:
 
     async def note(self, job_id: str, note: str) -> None:
         await self._database.write(NOTE, {"job_id": job_id, "note": note})
+
+    async def noted(self, job_id: str) -> str:
+        row = await self._database.one(NOTED, {"job_id": job_id})
+        return "" if row is None else str(row["note"])
 
     async def delivered(self, job_id: str, messages: Mapping[str, Message]) -> Sequence[str]:
         async def deliver(connection: aiosqlite.Connection) -> Sequence[str]:

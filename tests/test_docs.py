@@ -16,6 +16,7 @@ from pydantic import AliasChoices
 from adapters.web.app import build
 from adapters.web.problems import CODE_OF_STATUS, STATUS_OF, STATUS_OF_FAILURE
 from benchmarks.alike import are_alike
+from bot.cli import cli
 from bot.inference.pipelines import DEMO, Pipelines
 from bot.jobs import STRENGTH, ImageRequest, Quality, Sampler
 from bot.pictures import BYTES_MAX as PICTURE_BYTES_MAX
@@ -245,3 +246,10 @@ def test_git_keeps_out_what_is_secret_or_made_here_and_nothing_else(tmp_path: Pa
     ignored = subprocess.run(check, capture_output=True, text=True, check=True).stdout.splitlines()
 
     assert ignored == kept_out
+
+
+def test_readme_speaks_of_every_command_of_the_command_line() -> None:
+    names = [command.name or command.callback.__name__ for command in cli.registered_commands if command.callback]
+    (section,) = re.findall(r"^## Command line\n(.*?)^## ", README.read_text(), re.MULTILINE | re.DOTALL)
+
+    assert [name for name in names if not re.search(rf"`{name}`|limner {name}\b", section)] == []

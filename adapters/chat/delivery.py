@@ -368,6 +368,15 @@ class Delivery(ABC, Generic[Shown]):
         elif deleted:
             await self.put_images([image for image in images if image.id not in deleted])
 
+    async def tried(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Again and again while that may help. Raises Unreachable or TooLarge."""
+        return await self.all.in_the_end(work, Passing)
+
+    async def keep_note(self, change: Callable[[Note | None], Note]) -> None:
+        """Writes down more than where the message is."""
+        note = change(self._note if self._screen is None else self._screen.note)
+        await self._written(lambda: self.service.note(self.job.id, note.to_text()))
+
     async def put(self, shown: Shown, pictures: Sequence[Picture]) -> Any:
         """Tries again for as long as that may help. Returns the note of the message. Raises Unreachable or TooLarge."""
         if self.gone:

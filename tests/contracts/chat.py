@@ -105,7 +105,7 @@ class ChatContract:
         executor.hold()
         async with chat.limner(executor):
             asked = await chat.generate(Person.ADA, Place.HERE, "a cat")
-            await chat.until(lambda: asked.told and chat.messages(Place.HERE))
+            await chat.until(lambda: asked.seconds is not None and chat.messages(Place.HERE))
 
             assert asked.seconds is not None
             assert asked.seconds < PATIENCE

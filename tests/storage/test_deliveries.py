@@ -141,6 +141,7 @@ async def test_a_note_comes_back_as_it_was_written_last(jobs: Jobs, deliveries: 
         await deliveries.note("job", note)
 
     assert [delivery.note for delivery in await deliveries.owed("test")] == [STRANGE, ""]
+    assert [await deliveries.noted(job_id) for job_id in ("job", "another", "nobody")] == [STRANGE, "", ""]
 
 
 async def test_what_was_delivered_is_owed_no_more(jobs: Jobs, deliveries: Deliveries, images: Images) -> None:

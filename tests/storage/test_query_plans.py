@@ -104,6 +104,7 @@ def calls_of_images(images: Images) -> Calls:
 def calls_of_deliveries(deliveries: Deliveries) -> Calls:
     return {
         "owed": lambda: deliveries.owed("test"),
+        "noted": lambda: deliveries.noted("job"),
         "note": lambda: deliveries.note("job", "a note"),
         "delivered": lambda: deliveries.delivered("job", {"image": MESSAGE}),
         "give_up": lambda: deliveries.give_up("job", "no way"),

@@ -1,0 +1,1 @@
+"""Slack: commands, shortcuts, mentions, buttons and the home tab."""

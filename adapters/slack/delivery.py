@@ -1,0 +1,190 @@
+"""A job's way to its requester on Slack.
+
+A job has one message, which is posted as soon as the job is accepted and then only edited. Its files are uploaded
+before a message shows them, and noted: their shares tell after a crash whether Slack had taken the message.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.chat.delivery import Deliveries, Delivery, Picture, Tempo
+from adapters.chat.mishaps import Unreachable
+from adapters.chat.watch import Stopped
+from adapters.slack import render
+from adapters.slack.blocks import Shown, section
+from adapters.slack.mishaps import told_apart
+from adapters.slack.origin import Note, Origin
+from adapters.slack.people import PLATFORM
+from adapters.slack.uploads import shared_as, until_processed, uploaded
+from adapters.slack.words import words_for
+from bot.errors import ImageFileLost
+from bot.events import Cancelled, Event, Failed, Progress, Queued, Started
+from bot.jobs import Failure, Image, Job, Message
+from bot.service import Service
+
+#: Bytes of a file; Slack takes more, and no image of ours is that large.
+FILE_MOST = 2**30
+#: Seconds that a message gets to be posted and noted when the program stops.
+POSTING_MOST = 5.0
+
+
+def deliveries(client: AsyncWebClient, service: Service, clock: Callable[[], float], tempo: Tempo) -> Deliveries:
+    def make(all_of_them: Deliveries, job: Job, note: str, again: bool) -> SlackDelivery:
+        return SlackDelivery(client, all_of_them, job, Note.from_text(note), again=again)
+
+    return Deliveries(PLATFORM, make, service, clock, tempo)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageScreen:
+    client: AsyncWebClient
+    note: Note
+
+    async def show(self, shown: Shown, pictures: Sequence[Picture]) -> None:
+        """Previews are left out: each would be a file of its own."""
+        with told_apart():
+            await self.client.chat_update(
+                channel=self.note.channel, ts=self.note.ts, text=shown.text, blocks=shown.blocks
+            )
+
+    async def remove(self) -> None:
+        with told_apart():
+            await self.client.chat_delete(channel=self.note.channel, ts=self.note.ts)
+
+
+class SlackDelivery(Delivery[Shown]):
+    def __init__(
+        self, client: AsyncWebClient, all_of_them: Deliveries, job: Job, note: Note | None, *, again: bool
+    ) -> None:
+        self._client = client
+        self._origin = Origin.from_text(job.origin)
+        self._words = words_for(self._origin.locale)
+        self._files = dict(note.files) if note else {}
+        ways = ["direct"] if self._origin.private else ["post", "direct"]
+        posted = note if note and note.ts else None
+        super().__init__(all_of_them, job, posted, ways, self._origin.channel, again=again)
+
+    async def opened(self, way: str, shown: Shown, *, again: bool) -> MessageScreen:
+        channel, thread = await self._target(way)
+        ts = await self._taken_already(channel) if again else None
+        if ts is not None:
+            return MessageScreen(self._client, self._note_of(way, channel, ts, thread))
+        posting = asyncio.create_task(self._posted(way, channel, thread, shown), name=f"post {self.job.id}")
+        try:
+            return MessageScreen(self._client, await asyncio.shield(posting))
+        except asyncio.CancelledError:
+            # Slack knows no nonce: what was posted and not noted would be posted again.
+            await asyncio.wait([posting], timeout=POSTING_MOST)
+            raise
+
+    async def _posted(self, way: str, channel: str, thread: str, shown: Shown) -> Note:
+        with told_apart():
+            answer = await self._client.chat_postMessage(
+                channel=channel, thread_ts=thread or None, text=shown.text, blocks=shown.blocks
+            )
+        note = self._note_of(way, channel, str(answer["ts"]), thread)
+        await self.service.note(self.job.id, note.to_text())
+        return note
+
+    async def _target(self, way: str) -> tuple[str, str]:
+        if way == "post":
+            return self._origin.channel, self._origin.thread
+        with told_apart():
+            opened = await self._client.conversations_open(users=[self._origin.user])
+        channel = str(opened["channel"]["id"])
+        return channel, self._origin.thread if channel == self._origin.channel else ""
+
+    async def _taken_already(self, channel: str) -> str | None:
+        for file_id in self._files.values():
+            with told_apart():
+                if ts := await shared_as(self._client, file_id, channel):
+                    return ts
+        return None
+
+    def _note_of(self, way: str, channel: str, ts: str, thread: str) -> Note:
+        return Note(way=way, channel=channel, ts=ts, thread=thread, files=dict(self._files), gone=self.gone)
+
+    async def reopened(self, note: Note) -> MessageScreen:
+        return MessageScreen(self._client, note)
+
+    def shown(self, event: Event | Stopped) -> Shown:
+        name = self._origin.name
+        match event:
+            case Queued():
+                return render.waiting(self.job, event, self._words, name)
+            case Started() | Progress():
+                return render.painting(self.job, event, self._words, name)
+            case Failed(failure):
+                return render.failed(self.job, failure, self._words, name)
+            case Cancelled():
+                return render.cancelled(self.job, self._words, name)
+            case Stopped():
+                return render.restarting(self.job, self._words, name)
+            case _:
+                raise AssertionError(f"{event} has pictures")
+
+    async def put_images(self, images: Sequence[Image]) -> Note:
+        shown: list[tuple[Image, str | None]] = []
+        lines: list[str] = []
+        for image in images:
+            file_id = None
+            try:
+                file_id = await self._file_of(image)
+            except ImageFileLost as error:
+                lines.append(self._words.failure(Failure(error.code, str(error))))
+            except Unreachable as error:
+                lines.append(self._not_shown(image, str(error)))
+            shown.append((image, file_id))
+        seconds = max(image.created_at for image in images) - self.job.created_at
+        finished = render.finished(self.job, shown, self._words, seconds, lines, name=self._origin.name)
+        note: Note = await self.put(finished, [])
+        return note
+
+    async def _file_of(self, image: Image) -> str:
+        """Uploaded where it is not, and noted before anything shows it. Raises ImageFileLost or Unreachable."""
+        if image.id not in self._files:
+            encoded = await self.service.encoded(image, FILE_MOST)
+            assert encoded is not None
+            alt_text = render.alt_text(image, None, self._words)
+            name, content = f"{image.id}.{encoded.suffix}", encoded.bytes
+            self._files[image.id] = await self.tried(lambda: uploaded(self._client, name, content, alt_text))
+            await self.keep_note(self._noted_files)
+        file_id = self._files[image.id]
+        await self.tried(lambda: until_processed(self._client, file_id))
+        return file_id
+
+    def _noted_files(self, note: Any) -> Note:
+        if not isinstance(note, Note):
+            return Note(way=self.way, channel="", ts="", thread="", files=dict(self._files), gone=self.gone)
+        return replace(note, files=dict(self._files))
+
+    def _not_shown(self, image: Image, why: str) -> str:
+        numbers = render.numbers_of(self.job)
+        number, link = numbers.get(image.id), self.service.link(image)
+        if why == "storage_limit_reached":
+            return self._words.say("storage_full")
+        key = "not_shown" if link is None else "link"
+        return self._words.say(key if number is None else f"{key}.number", number=number, link=link)
+
+    def message_of(self, note: Note) -> Message:
+        """A message is the beginning of its own thread, or belongs to another's."""
+        return Message(
+            platform=PLATFORM,
+            space=self.job.space,
+            channel=note.channel,
+            message_id=note.ts,
+            thread=note.thread or note.ts,
+        )
+
+    def explained(self, shown: Shown) -> Shown:
+        if self.way != "direct":
+            return shown
+        why = self._words.say(f"told_privately.{self.gone}", channel=f"<#{self._origin.channel}>")
+        return Shown(f"{why}\n{shown.text}", [section([why]), *shown.blocks])
+
+    def is_old(self, note: Note) -> bool:
+        return False

@@ -1,0 +1,54 @@
+"""The home tab: what one person waits for, their last images, and help."""
+
+from contextlib import aclosing
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.slack.mishaps import told_apart
+from adapters.slack.origin import Note
+from adapters.slack.people import PLATFORM, People, requester_of
+from adapters.slack.views import IMAGES_SHOWN, WAITING_SHOWN, home
+from adapters.slack.words import words_for
+from bot.errors import Refused
+from bot.events import Progress, Queued, Started
+from bot.jobs import Image, Job
+from bot.policy import Asker
+from bot.service import Service
+
+
+class Home:
+    def __init__(self, client: AsyncWebClient, service: Service, people: People) -> None:
+        self._client = client
+        self._service = service
+        self._people = people
+
+    async def show(self, team: str, user: str) -> None:
+        """As it is now. Raises mishaps."""
+        someone = await self._people.someone(user)
+        asker = Asker(requester_of(user), f"{PLATFORM}:{team}", admin=someone.admin)
+        images = await self._service.own_images(asker, IMAGES_SHOWN)
+        view = home(
+            [(image, await self._file_of(image)) for image in images],
+            await self._waiting(asker),
+            words_for(someone.locale),
+            admin=someone.admin,
+        )
+        with told_apart():
+            await self._client.views_publish(user_id=user, view=view)
+
+    async def _file_of(self, image: Image) -> str | None:
+        note = Note.from_text(await self._service.noted(image.job_id)) if image.job_id else None
+        return note.files.get(image.id) if note else None
+
+    async def _waiting(self, asker: Asker) -> list[tuple[Job, Queued | Started | Progress]]:
+        owed = [one.job for one in await self._service.undelivered(PLATFORM)]
+        found: list[tuple[Job, Queued | Started | Progress]] = []
+        for job in [job for job in owed if job.requester == asker.requester][: WAITING_SHOWN + 1]:
+            try:
+                async with aclosing(self._service.follow(job.id, asker)) as stream:
+                    event = await anext(stream)
+            except (Refused, StopAsyncIteration):
+                continue
+            if isinstance(event, Queued | Started | Progress):
+                found.append((job, event))
+        return found

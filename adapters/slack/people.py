@@ -1,0 +1,109 @@
+"""Who and where, as Slack tells it: names, admins, channels and whether the bot is in them. Remembered for a minute."""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.slack.mishaps import code_of
+from bot.policy import Asker
+
+PLATFORM = "slack"
+#: Seconds.
+REMEMBERED = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Someone:
+    name: str
+    locale: str
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A conversation."""
+
+    #: Public, and so open to the whole workspace.
+    open: bool
+    direct: bool
+    member: bool
+    archived: bool
+    #: Slack's error where it does not tell, or `no_answer`.
+    unknown: str = ""
+
+
+class People:
+    def __init__(
+        self, client: AsyncWebClient, admins: Collection[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`admins` are user IDs whom the operator named."""
+        self._client = client
+        self._admins = frozenset(admins)
+        self._clock = clock
+        self._known: dict[str, tuple[float, Any]] = {}
+
+    async def someone(self, user: str) -> Someone:
+        """Where Slack does not tell, nobody special."""
+        found: Someone | None = self._remembered(user)
+        if found is None:
+            try:
+                told: Any = (await self._client.users_info(user=user, include_locale=True))["user"]
+            except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError):
+                return Someone(user, "", user in self._admins)
+            profile = told.get("profile", {})
+            name = profile.get("display_name") or told.get("real_name") or told.get("name") or user
+            admin = bool(told.get("is_admin") or told.get("is_owner")) or user in self._admins
+            found = self._remember(user, Someone(name, told.get("locale") or "", admin))
+        return found
+
+    async def room(self, channel: str) -> Room:
+        found: Room | None = self._remembered(channel)
+        if found is None:
+            try:
+                told: Any = (await self._client.conversations_info(channel=channel))["channel"]
+            except SlackApiError as error:
+                return _unknown(code_of(error) or "no_answer")
+            except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError):
+                return _unknown("no_answer")
+            direct = bool(told.get("is_im"))
+            private = bool(told.get("is_private") or told.get("is_mpim") or direct)
+            member = direct or bool(told.get("is_member"))
+            found = Room(open=not private, direct=direct, member=member, archived=bool(told.get("is_archived")))
+            if found.member:
+                # Who is told to invite the bot does so at once.
+                self._remember(channel, found)
+        return found
+
+    def _remembered(self, key: str) -> Any:
+        until, found = self._known.get(key, (0.0, None))
+        return found if until > self._clock() else None
+
+    def _remember(self, key: str, found: Any) -> Any:
+        self._known[key] = (self._clock() + REMEMBERED, found)
+        return found
+
+
+def _unknown(why: str) -> Room:
+    return Room(open=False, direct=False, member=False, archived=False, unknown=why)
+
+
+def requester_of(user: str) -> str:
+    return f"{PLATFORM}:{user}"
+
+
+def asker_of(team: str, user: str, channel: str, room: Room, someone: Someone, *, private: bool = False) -> Asker:
+    space = f"{PLATFORM}:{team}"
+    return Asker(
+        requester=requester_of(user),
+        space=space,
+        place=channel,
+        closed_to=None if room.open else f"{space}/{channel}",
+        private=private,
+        moderator=someone.admin,
+        admin=someone.admin,
+    )

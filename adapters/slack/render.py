@@ -1,0 +1,198 @@
+"""What the core says of a job -> messages. Pure. Whatever a prompt or a name holds, they are legal and ring for nobody.
+
+People are told by `name`, as their profile shows it: a mention would notify them with every message.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from adapters.slack import blocks
+from adapters.slack.blocks import Button, Shown, Style, actions, context, picture, quote, section, small
+from adapters.slack.mrkdwn import code, fitting, length, plain, quoted, when
+from adapters.slack.reports import duration
+from adapters.slack.words import Words
+from bot.events import Progress, Queued, Started
+from bot.jobs import Failure, Image, Job, Quality, Refinement
+
+#: Characters of a prompt that a message shows; the recipe shows more.
+PROMPT_SHOWN = 600
+#: Of a prompt in a notification.
+PROMPT_TOLD = 200
+NAME_SHOWN = 80
+STYLE_SHOWN = 60
+#: Cells of a progress bar.
+BAR = 12
+#: As many characters of an ID as tell it from its neighbours.
+SHORT_ID = 8
+
+#: What can be done with each image of a job.
+ACTIONS: Sequence[tuple[str, Style | None]] = (("refine", "primary"), ("vary", None), ("delete", "danger"))
+
+
+def waiting(job: Job, event: Queued, words: Words, name: str) -> Shown:
+    return _underway(job, place_in_line(event, words), words, name)
+
+
+def painting(job: Job, event: Started | Progress, words: Words, name: str) -> Shown:
+    return _underway(job, how_far(event, words), words, name)
+
+
+def restarting(job: Job, words: Words, name: str) -> Shown:
+    return _underway(job, words.say("restarting"), words, name)
+
+
+def finished(
+    job: Job,
+    images: Sequence[tuple[Image, str | None]],
+    words: Words,
+    seconds: float,
+    notes: Sequence[str] = (),
+    *,
+    name: str,
+) -> Shown:
+    """`images` come with their Slack files; where there is None, a note tells of it. `notes` are lines of mrkdwn."""
+    numbers = numbers_of(job)
+    shown = [quote(job.request.prompt, PROMPT_SHOWN)]
+    for image, file_id in images:
+        number = numbers.get(image.id)
+        if file_id is not None:
+            shown.append(picture(file_id, alt_text(image, number, words), title(image, number, words)))
+        if number is not None:
+            shown.append(actions(image_buttons(image, number, words)))
+    shown.append(context(" · ".join(_details(job, [image for image, _ in images], words, seconds, name))))
+    if isinstance(job.request, Refinement):
+        parent, strength = code(short(job.request.image_id)), float(job.request.strength)
+        shown.append(small(words.say("done.refined", image=parent, strength=strength)))
+    if notes:
+        shown.append(section(notes))
+    if images:
+        shown.append(actions(_buttons(images[0][0], single=not numbers, words=words)))
+    return Shown(_notice(job, words.say("done.notice", person=quoted(name, NAME_SHOWN))), shown)
+
+
+def failed(job: Job, failure: Failure, words: Words, name: str) -> Shown:
+    return _over(job, words.say("failed", why=words.failure(failure)), words, name)
+
+
+def cancelled(job: Job, words: Words, name: str, by: str | None = None) -> Shown:
+    """`by` is the name of who did, where it was not the requester."""
+    if by is None:
+        return _over(job, words.say("cancelled"), words, name)
+    return _over(job, words.say("cancelled.by", person=quoted(by, NAME_SHOWN)), words, name)
+
+
+def confirmation(question: str, what: str, subject: str, words: Words) -> Shown:
+    """`what` is done to the subject if somebody presses so: `delete`, `forget` or `purge`."""
+    yes = Button(f"confirm_{what}", subject, words.say(f"button.confirm_{what}"), "danger")
+    no = Button("keep", subject, words.say("button.keep"))
+    return Shown(question, [section(question.splitlines()), actions([yes, no])])
+
+
+def answer(text: str) -> Shown:
+    """A sentence or several, in mrkdwn."""
+    return Shown("\n".join(fitting(text.splitlines(), blocks.TEXT_MAX)), [section(text.splitlines())])
+
+
+def place_in_line(event: Queued, words: Words) -> str:
+    line = words.say("queue.next") if event.position <= 1 else words.say("queue.place", position=event.position)
+    return line if event.ready_at is None else f"{line} · {words.say('queue.ready', when=when(event.ready_at))}"
+
+
+def how_far(event: Started | Progress, words: Words) -> str:
+    match event:
+        case Started():
+            return words.say("queue.starting")
+        case Progress(image, images, step, steps):
+            line = f"{_bar(step, steps)} {words.say('progress.step', step=step, steps=steps)}"
+            return f"{line} · {words.say('progress.image', image=image, images=images)}" if images > 1 else line
+
+
+def alt_text(thing: Job | Image, number: int | None, words: Words, limit: int = blocks.ALT_TEXT_MAX) -> str:
+    """`number` says which of a set it is, counted from 1; None where it is alone."""
+    if isinstance(thing, Job):
+        prompt = thing.request.prompt
+    elif thing.recipe is not None:
+        prompt = thing.recipe.prompt
+    else:
+        return words.say("alt.brought")
+    key = "alt.image" if number is None else "alt.image.number"
+    room = limit - length(words.say(key, prompt="", number=number))
+    return words.say(key, prompt=plain(prompt, room), number=number)
+
+
+def title(image: Image, number: int | None, words: Words) -> str:
+    if image.recipe is None:
+        return words.say("alt.brought")
+    key = "done.title" if number is None else "done.title.number"
+    return words.say(key, number=number, seed=image.recipe.seed)
+
+
+def image_buttons(image: Image, number: int, words: Words) -> list[Button]:
+    """What can be done with one of several images."""
+    return [
+        Button(action, image.id, words.say(f"button.{action}.number", number=number), style, number)
+        for action, style in ACTIONS
+    ]
+
+
+def numbers_of(job: Job) -> Mapping[str, int]:
+    """The images of a set by their IDs; an only image has no number. They stay when others of the set are deleted."""
+    ids = job.image_ids
+    return {} if len(ids) == 1 else {image_id: number for number, image_id in enumerate(ids, start=1)}
+
+
+def short(image_id: str) -> str:
+    return image_id[:SHORT_ID]
+
+
+def _underway(job: Job, line: str, words: Words, name: str) -> Shown:
+    return _shown(job, line, Button("cancel", job.id, words.say("button.cancel")), words, name)
+
+
+def _over(job: Job, line: str, words: Words, name: str) -> Shown:
+    return _shown(job, line, Button("retry", job.id, words.say("button.retry")), words, name)
+
+
+def _shown(job: Job, line: str, button: Button, words: Words, name: str) -> Shown:
+    prompt = quote(job.request.prompt, PROMPT_SHOWN)
+    return Shown(_notice(job, line), [prompt, section([line]), context(_for(name, words)), actions([button])])
+
+
+def _notice(job: Job, line: str) -> str:
+    return f"{line}\n{quoted(job.request.prompt, PROMPT_TOLD)}"
+
+
+def _details(job: Job, images: Sequence[Image], words: Words, seconds: float, name: str) -> Iterator[str]:
+    request = job.request
+    seeds = [image.recipe.seed for image in images if image.recipe is not None]
+    if len(seeds) == 1:
+        yield words.say("done.seed", seed=seeds[0])
+    elif seeds:
+        yield words.say("done.seeds", first=seeds[0], last=seeds[-1])
+    if images:
+        yield words.say("done.size", width=images[0].width, height=images[0].height)
+    if request.num_inference_steps is not None:
+        yield words.say("done.steps", steps=request.num_inference_steps)
+    if request.quality is not Quality.STANDARD:
+        yield words.say(f"done.quality.{request.quality}")
+    if request.style is not None:
+        yield words.say("done.style", style=plain(request.style, STYLE_SHOWN))
+    yield duration(seconds, words)
+    yield _for(name, words)
+
+
+def _buttons(first: Image, *, single: bool, words: Words) -> list[Button]:
+    """For all images together, or for the only one."""
+    whole = [Button(action, first.id, words.say(f"button.{action}")) for action in ("again", "recipe")]
+    if not single:
+        return whole
+    refine, vary, delete = (Button(action, first.id, words.say(f"button.{action}"), style) for action, style in ACTIONS)
+    return [refine, vary, *whole, delete]
+
+
+def _for(name: str, words: Words) -> str:
+    return words.say("done.for", person=plain(name, NAME_SHOWN))
+
+
+def _bar(step: int, steps: int) -> str:
+    done = min(BAR, BAR * step // max(1, steps))
+    return "▰" * done + "▱" * (BAR - done)
