@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.chat.delivery import Deliveries, Delivery, Picture, Tempo
@@ -28,8 +29,14 @@ from bot.service import Service
 
 #: Bytes of a file; Slack takes more, and no image of ours is that large.
 FILE_MOST = 2**30
+#: Slack's errors for a file that somebody deleted.
+FILE_GONE = {"file_deleted", "file_not_found"}
+#: Slack's error where it does not show a file in a block.
+NOT_SHOWN = "invalid_blocks"
 #: Seconds that a message gets to be posted and noted when the program stops.
 POSTING_MOST = 5.0
+
+log = structlog.get_logger(__name__)
 
 
 def deliveries(client: AsyncWebClient, service: Service, clock: Callable[[], float], tempo: Tempo) -> Deliveries:
@@ -78,7 +85,9 @@ class SlackDelivery(Delivery[Shown]):
             return MessageScreen(self._client, await asyncio.shield(posting))
         except asyncio.CancelledError:
             # Slack knows no nonce: what was posted and not noted would be posted again.
-            await asyncio.wait([posting], timeout=POSTING_MOST)
+            done, _ = await asyncio.wait([posting], timeout=POSTING_MOST)
+            for task in done:
+                log.info("posted at the last moment", job=self.job.id, mishap=repr(task.exception()))
             raise
 
     async def _posted(self, way: str, channel: str, thread: str, shown: Shown) -> Note:
@@ -139,22 +148,46 @@ class SlackDelivery(Delivery[Shown]):
             except Unreachable as error:
                 lines.append(self._not_shown(image, str(error)))
             shown.append((image, file_id))
-        seconds = max(image.created_at for image in images) - self.job.created_at
+        try:
+            return await self._put_finished(shown, lines)
+        except Unreachable as error:
+            if str(error) != NOT_SHOWN:
+                raise
+        # No way to the requester would change that; what was painted is told all the same.
+        log.warning("slack does not show uploaded files", job=self.job.id)
+        missing = [self._not_shown(image, NOT_SHOWN) for image, file_id in shown if file_id is not None]
+        return await self._put_finished([(image, None) for image in images], [*lines, *missing])
+
+    async def _put_finished(self, shown: Sequence[tuple[Image, str | None]], lines: Sequence[str]) -> Note:
+        seconds = max(image.created_at for image, _ in shown) - self.job.created_at
         finished = render.finished(self.job, shown, self._words, seconds, lines, name=self._origin.name)
         note: Note = await self.put(finished, [])
         return note
 
     async def _file_of(self, image: Image) -> str:
         """Uploaded where it is not, and noted before anything shows it. Raises ImageFileLost or Unreachable."""
-        if image.id not in self._files:
-            encoded = await self.service.encoded(image, FILE_MOST)
-            assert encoded is not None
-            alt_text = render.alt_text(image, None, self._words)
-            name, content = f"{image.id}.{encoded.suffix}", encoded.bytes
-            self._files[image.id] = await self.tried(lambda: uploaded(self._client, name, content, alt_text))
-            await self.keep_note(self._noted_files)
-        file_id = self._files[image.id]
+        noted = self._files.get(image.id)
+        if noted is not None:
+            try:
+                await self.tried(lambda: until_processed(self._client, noted))
+            except Unreachable as error:
+                if str(error) not in FILE_GONE:
+                    raise
+                del self._files[image.id]
+            else:
+                return noted
+        file_id = await self._uploaded(image)
         await self.tried(lambda: until_processed(self._client, file_id))
+        return file_id
+
+    async def _uploaded(self, image: Image) -> str:
+        encoded = await self.service.encoded(image, FILE_MOST)
+        assert encoded is not None
+        alt_text = render.alt_text(image, None, self._words)
+        name, content = f"{image.id}.{encoded.suffix}", encoded.bytes
+        file_id: str = await self.tried(lambda: uploaded(self._client, name, content, alt_text))
+        self._files[image.id] = file_id
+        await self.keep_note(self._noted_files)
         return file_id
 
     def _noted_files(self, note: Any) -> Note:

@@ -3,10 +3,9 @@
 import asyncio
 
 import aiohttp
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.chat.mishaps import Passing
+from adapters.chat.mishaps import Passing, Unreachable
 from adapters.slack.mishaps import told_apart
 from adapters.slack.mrkdwn import plain
 
@@ -50,10 +49,11 @@ async def until_processed(client: AsyncWebClient, file_id: str) -> None:
 
 
 async def shared_as(client: AsyncWebClient, file_id: str, channel: str) -> str | None:
-    """The ts of the message that shows the file in this channel. Raises Passing."""
+    """The ts of the message that shows the file in this channel; None where none does. Raises Passing."""
     try:
-        file = (await client.files_info(file=file_id))["file"]
-    except SlackApiError:
+        with told_apart():
+            file = (await client.files_info(file=file_id))["file"]
+    except Unreachable:
         return None
     shares = file.get("shares") or {}
     for kind in ("public", "private"):
