@@ -37,6 +37,8 @@ SECRETS = {
 #: Nobody listens there; doctor and the server look for Discord where there is a token.
 NOWHERE = {"LIMNER_DISCORD_API_URL": "http://127.0.0.1:1/api/v10"}
 WITHOUT_DISCORD = {"DISCORD_TOKEN": ""}
+pytestmark = pytest.mark.slow
+
 COMMANDS = ["serve", "generate", "refine", "status", "doctor", "bench", "manifest"]
 CAT = ("generate", "a cat in a hat", "--steps", "2", "--size", "64x64", "--seed", "7", "--negative", "text")
 

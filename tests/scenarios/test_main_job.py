@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+import pytest
 from PIL import Image
 
 from tests.scenarios.conftest import Serve, Server
@@ -72,6 +73,7 @@ def test_twenty_who_ask_at_once_each_get_their_own_image(server: Server) -> None
     assert len({server.download(answer[0]) for answer in answers}) == 20
 
 
+@pytest.mark.slow
 def test_one_seed_and_recipe_give_the_same_pixels_also_after_a_restart(serve: Serve) -> None:
     request = {"prompt": "a cat", "seed": 2**64 - 1, "sampler": "euler_ancestral", **SMALL}
     server = serve()

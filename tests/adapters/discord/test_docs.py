@@ -190,7 +190,8 @@ def test_what_the_page_quotes_is_what_people_read() -> None:
 
 
 def test_what_the_page_says_of_the_log_is_what_the_log_says() -> None:
-    sources = "\n".join(path.read_text() for path in sorted((PROJECT / "adapters" / "discord").glob("*.py")))
+    rooms = (PROJECT / "adapters" / "discord", PROJECT / "adapters" / "chat")
+    sources = "\n".join(path.read_text() for room in rooms for path in sorted(room.glob("*.py")))
     for line in (
         "discord cannot be reached",
         "discord connected again",
