@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import aiosqlite
 
-from bot.jobs import Belongings, Delivery
+from bot.jobs import Belongings, Delivery, Image, Job
 from storage.database import Database, Row
 from storage.deliveries import message_of
 from storage.images import image_of
@@ -73,7 +73,7 @@ async def _read(
     which = {"requester": requester, "space": space, "before": before}
     images = [image_of(row) for row in await _all(connection, images_sql, which)]
     jobs = [job_of(row) for row in await _all(connection, jobs_sql, which)]
-    ids = {"images": json.dumps([image.id for image in images]), "jobs": json.dumps([job.id for job in jobs])}
+    ids = _ids(images, jobs)
     return Belongings(
         jobs=jobs,
         images=images,
@@ -91,10 +91,7 @@ async def _erase(
     before: float | None = None,
 ) -> Belongings:
     found = await _read(connection, images_sql, jobs_sql, requester, space, before)
-    ids = {
-        "images": json.dumps([image.id for image in found.images]),
-        "jobs": json.dumps([job.id for job in found.jobs]),
-    }
+    ids = _ids(found.images, found.jobs)
     for statement in (ORPHAN, DELETE_IMAGES):
         await connection.execute(statement, ids)
     jobs = {row["id"] for row in await _all(connection, DELETE_JOBS, ids)}
@@ -103,6 +100,11 @@ async def _erase(
         jobs=[job for job in found.jobs if job.id in jobs],
         deliveries=[delivery for delivery in found.deliveries if delivery.job.id in jobs],
     )
+
+
+def _ids(images: Sequence[Image], jobs: Sequence[Job]) -> dict[str, str]:
+    """As the statements want them."""
+    return {"images": json.dumps([image.id for image in images]), "jobs": json.dumps([job.id for job in jobs])}
 
 
 async def _all(connection: aiosqlite.Connection, sql: str, values: Mapping[str, object]) -> Sequence[Row]:

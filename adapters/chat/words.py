@@ -5,8 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from string import Formatter
-from typing import Any
+from typing import Any, ClassVar
 
+from adapters.chat.text import CUT, fitting
 from bot.errors import (
     AgeRestricted,
     AlreadyOver,
@@ -33,6 +34,10 @@ REPEATED = 300
 class Words(ABC):
     """All sentences of one language; a platform adds how it writes what others wrote."""
 
+    bullet: ClassVar[str]
+    #: Characters of an answer.
+    answer_most: ClassVar[int]
+
     def __init__(self, language: str, sentences: Mapping[str, str]) -> None:
         self.language = language
         self.sentences = sentences
@@ -43,12 +48,14 @@ class Words(ABC):
         """Of at most so many characters, in one line, and without any effect on this platform."""
 
     @abstractmethod
-    def places(self, places: Sequence[str]) -> str:
-        """Places of a space's rules, as people know them here."""
+    def code(self, text: str) -> str:
+        """As code, which nothing in it can end."""
 
-    @abstractmethod
     def listed(self, sentences: Sequence[str]) -> str:
-        """As many of them as fit into one answer."""
+        """As many of them as fit into one answer; one sentence needs no list."""
+        if len(sentences) == 1:
+            return sentences[0]
+        return "\n".join(fitting((f"{self.bullet} {sentence}" for sentence in sentences), self.answer_most))
 
     def say(self, key: str, **values: object) -> str:
         """Raises KeyError for a sentence that is not there, and for a value that is missing."""
@@ -70,7 +77,7 @@ class Words(ABC):
             case SpacePaused():
                 return self.say("refusal.paused")
             case PlaceClosed(places=places):
-                return self.say("refusal.place_closed", places=self.places(places))
+                return self.say("refusal.place_closed", places=channels(places))
             case AskedTooMuch(what=what, limit=limit):
                 return self._one_of("refusal.asked_too_much", what, limit=limit)
             case AgeRestricted():
@@ -100,6 +107,18 @@ class Words(ABC):
 
     def _repeated(self, value: object) -> object:
         return self.quoted(value, REPEATED) if isinstance(value, str) else value
+
+
+def channels(places: Sequence[str]) -> str:
+    """Places of a space's rules as people see them, the first twenty; both platforms write them alike."""
+    shown = [f"<#{place}>" for place in places[:20]]
+    return ", ".join([*shown, CUT] if len(places) > len(shown) else shown)
+
+
+def language_of(locale: str, languages: Sequence[str]) -> str:
+    """Of a locale as platforms name it, e.g. `de`, `en-GB`; the first language where there is no other."""
+    language = locale.partition("-")[0].lower()
+    return language if language in languages else languages[0]
 
 
 def sentences(package: str, file: str) -> dict[str, str]:

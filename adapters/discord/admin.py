@@ -9,13 +9,15 @@ from typing import Any
 import discord
 
 import bot
+from adapters.chat.refusals import Unclear
+from adapters.chat.words import channels
 from adapters.discord import place as places
 from adapters.discord import reports
 from adapters.discord.buttons import view
-from adapters.discord.intake import Interaction, Unclear, answer, refuse
+from adapters.discord.intake import Interaction, answer, refuse
 from adapters.discord.place import Place
 from adapters.discord.presses import confirmation
-from adapters.discord.words import Words, channels, words_for
+from adapters.discord.words import Words, words_for
 from bot.errors import BadRequest, Forbidden, Mistake, Refused
 from bot.policy import Rules
 from bot.service import Service

@@ -12,12 +12,13 @@ import yarl
 from discord import app_commands
 
 from adapters.chat.delivery import Tempo
+from adapters.chat.memory import Seen
 from adapters.discord.admin import Admin
 from adapters.discord.buttons import PressedButton
 from adapters.discord.commands import Translations, add_admin, add_painting
 from adapters.discord.delivery import deliveries
 from adapters.discord.desk import Desk
-from adapters.discord.intake import Intake, Interaction, Seen, refuse
+from adapters.discord.intake import Intake, Interaction, refuse
 from adapters.discord.invite import invitation
 from adapters.discord.mentions import spoken
 from adapters.discord.modal import submitted

@@ -7,13 +7,15 @@ from typing import Any
 
 import discord
 
+from adapters.chat.memory import Remembered
+from adapters.chat.refusals import Unclear
 from adapters.discord import place as places
 from adapters.discord import render
 from adapters.discord.buttons import subjects_of
-from adapters.discord.intake import Accept, Intake, Interaction, Unclear, in_time
+from adapters.discord.intake import Accept, Intake, Interaction, in_time
 from adapters.discord.markdown import quoted
 from adapters.discord.modal import Submitted, picture_modal, refine_modal, strength_of
-from adapters.discord.pictures import Found, Remembered, in_message
+from adapters.discord.pictures import Found, in_message
 from adapters.discord.place import PLATFORM
 from adapters.discord.render import short
 from adapters.discord.words import words_for
@@ -37,7 +39,7 @@ class Desk:
         self._client = client
         self._service = service
         self._intake = intake
-        self._remembered = Remembered()
+        self._remembered: Remembered[Found] = Remembered()
 
     async def generate(self, interaction: Interaction, typed: Typed) -> None:
         await self._intake.take(interaction, self._generates(typed), private=typed.private)

@@ -1,7 +1,6 @@
 """Takes a request from any door: acknowledges it at once, asks the service, and says kindly what is wrong."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from functools import wraps
@@ -12,21 +11,19 @@ import structlog
 
 from adapters.chat.delivery import Deliveries
 from adapters.chat.mishaps import Mishap, Passing, Unreachable
+from adapters.chat.refusals import Unclear, explained
 from adapters.discord import place as places
 from adapters.discord.mishaps import told_apart
 from adapters.discord.origin import TOKEN_LIFE, Origin
 from adapters.discord.place import Place
 from adapters.discord.words import Words, words_for
-from bot.errors import LimnerError, Refused
-from bot.jobs import Failure, Job
+from bot.jobs import Job
 from bot.policy import Asker
 
 P = ParamSpec("P")
 
 #: Seconds for what is looked up before the first answer. Discord waits for three, and the way there takes some.
 PATIENCE = 2.0
-#: Interactions and messages that are remembered, so that one that comes twice is taken once.
-REMEMBERED = 10_000
 #: Discord's codes for an interaction that was answered already, and for one that waited too long.
 ACKNOWLEDGED, TOO_LATE = 40060, 10062
 
@@ -35,21 +32,6 @@ Interaction = discord.Interaction[Any]
 Accept = Callable[[Asker, str], Awaitable[Job]]
 
 log = structlog.get_logger(__name__)
-
-
-class Seen:
-    """Whatever Discord sends a second time, e.g. after a lost connection, is not taken a second time."""
-
-    def __init__(self) -> None:
-        self._ids: OrderedDict[int, None] = OrderedDict()
-
-    def first_time(self, snowflake: int) -> bool:
-        if snowflake in self._ids:
-            return False
-        self._ids[snowflake] = None
-        if len(self._ids) > REMEMBERED:
-            self._ids.popitem(last=False)
-        return True
 
 
 class Intake:
@@ -203,29 +185,6 @@ async def reply(message: discord.Message, text: str) -> None:
             await message.reply(text, mention_author=False)
     except Mishap as error:
         log.warning("a message could not be replied to", why=str(error))
-
-
-class Unclear(Refused):
-    """What was asked for cannot be found out; `key` and `values` say it in words of words.py."""
-
-    def __init__(self, key: str, **values: object) -> None:
-        super().__init__(key)
-        self.key = key
-        self.values = values
-
-
-def explained(words: Words, error: Exception) -> str:
-    """What went wrong, in words for who asked; the log has what they need not know."""
-    match error:
-        case Unclear(key=key, values=values):
-            return words.say(key, **values)
-        case Refused():
-            return words.refusal(error)
-        case LimnerError():
-            return words.failure(Failure(error.code, str(error)))
-        case _:
-            log.error("a request broke off", exc_info=error)
-            return words.say("wrong")
 
 
 def why_here(place: Place, words: Words) -> str:

@@ -1,7 +1,5 @@
 """Pictures that are no images of ours: found in what Discord sends, judged before they are fetched."""
 
-import secrets
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,16 +7,11 @@ import aiohttp
 import discord
 import structlog
 
+from adapters.chat.pictures import FETCH_SECONDS, limited, too_large
 from bot.errors import BadRequest, Mistake
 from bot.pictures import BYTES_MAX, FORMATS
 
 TYPES = tuple(f"image/{form.lower()}" for form in FORMATS)
-#: Windows that are open at once, whose pictures are remembered.
-REMEMBERED = 1_000
-#: Within which it must have come.
-FETCH_SECONDS = 30.0
-#: Bytes that are read at a time.
-CHUNK = 2**16
 #: What the CDN answers of files that are deleted, or whose address has expired.
 GONE = (403, 404, 410)
 
@@ -37,7 +30,7 @@ class Found:
     def check(self) -> None:
         """Raises BadRequest for what is refused unseen."""
         if self.size is not None and self.size > BYTES_MAX:
-            raise _too_large()
+            raise too_large()
         if self.content_type is not None and self.content_type.partition(";")[0] not in TYPES:
             formats = ", ".join(FORMATS)
             message = f"This is no picture that can be read. Taken are {formats}."
@@ -57,25 +50,10 @@ class Found:
                     raise BadRequest(Mistake("picture", message, "not_there"))
                 if response.status != 200:
                     raise _not_now()
-                return await _limited(response)
+                return await limited(response)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             log.info("a picture could not be fetched", why=repr(error))
             raise _not_now() from error
-
-
-async def _limited(response: aiohttp.ClientResponse) -> bytes:
-    content = bytearray()
-    async for chunk in response.content.iter_chunked(CHUNK):
-        content += chunk
-        if len(content) > BYTES_MAX:
-            raise _too_large()
-    return bytes(content)
-
-
-def _too_large() -> BadRequest:
-    mebibytes = BYTES_MAX // 2**20
-    message = f"The picture is too large: up to {mebibytes} MiB are taken."
-    return BadRequest(Mistake("picture", message, "too_large", {"mebibytes": mebibytes}))
 
 
 def _not_now() -> BadRequest:
@@ -106,21 +84,3 @@ def _in(attachments: Sequence[discord.Attachment], embeds: Sequence[discord.Embe
             if media.proxy_url:
                 return Found(media.proxy_url, None, None)
     return None
-
-
-class Remembered:
-    """What an open window is about."""
-
-    def __init__(self) -> None:
-        self._found: OrderedDict[str, Found] = OrderedDict()
-
-    def keep(self, found: Found) -> str:
-        """The key under which it can be had once."""
-        key = secrets.token_urlsafe(12)
-        self._found[key] = found
-        if len(self._found) > REMEMBERED:
-            self._found.popitem(last=False)
-        return key
-
-    def take(self, key: str) -> Found | None:
-        return self._found.pop(key, None)

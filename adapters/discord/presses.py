@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
 
+from adapters.chat.refusals import Unclear
 from adapters.discord import place as places
 from adapters.discord.buttons import view
 from adapters.discord.desk import Desk
-from adapters.discord.intake import Interaction, Unclear, answer, in_time
+from adapters.discord.intake import Interaction, answer, in_time
 from adapters.discord.render import Button, Shown
 from adapters.discord.takedown import Takedown
 from adapters.discord.words import Words, words_for

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from adapters.discord.markdown import code, fitting, length, person, plain, quoted, small
-from adapters.discord.reports import duration, recipe
+from adapters.chat.facts import details, how_far
+from adapters.chat.text import fitting, length
+from adapters.discord.markdown import code, person, plain, quoted, small
+from adapters.discord.reports import recipe
 from adapters.discord.words import Words
 from bot.events import Progress, Queued, Started
-from bot.jobs import Failure, Image, Job, Quality, Refinement
+from bot.jobs import Failure, Image, Job, Refinement
 
 __all__ = [
     "Button",
@@ -36,8 +38,6 @@ PROMPT_SHOWN = 600
 PROMPT_LEAST = 200
 #: Characters of a style's name.
 STYLE_SHOWN = 60
-#: Cells of a progress bar.
-BAR = 12
 #: As many characters of an ID as tell it from its neighbours.
 SHORT_ID = 8
 
@@ -73,14 +73,7 @@ def waiting(job: Job, event: Queued, words: Words) -> Shown:
 
 
 def painting(job: Job, event: Started | Progress, words: Words) -> Shown:
-    match event:
-        case Started():
-            line = words.say("queue.starting")
-        case Progress(image, images, step, steps):
-            line = f"{_bar(step, steps)} {words.say('progress.step', step=step, steps=steps)}"
-            if images > 1:
-                line += " · " + words.say("progress.image", image=image, images=images)
-    return _underway(job, line, words)
+    return _underway(job, how_far(event, words), words)
 
 
 def restarting(job: Job, words: Words) -> Shown:
@@ -148,21 +141,7 @@ def _message(job: Job, lines: Sequence[str]) -> str:
 
 
 def _details(job: Job, images: Sequence[Image], words: Words, seconds: float) -> Iterator[str]:
-    request = job.request
-    seeds = [image.recipe.seed for image in images if image.recipe is not None]
-    if len(seeds) == 1:
-        yield words.say("done.seed", seed=seeds[0])
-    elif seeds:
-        yield words.say("done.seeds", first=seeds[0], last=seeds[-1])
-    if images:
-        yield words.say("done.size", width=images[0].width, height=images[0].height)
-    if request.num_inference_steps is not None:
-        yield words.say("done.steps", steps=request.num_inference_steps)
-    if request.quality is not Quality.STANDARD:
-        yield words.say(f"done.quality.{request.quality}")
-    if request.style is not None:
-        yield words.say("done.style", style=quoted(request.style, STYLE_SHOWN))
-    yield duration(seconds, words)
+    yield from details(job, images, words, seconds, lambda style: quoted(style, STYLE_SHOWN))
     yield _for(job, words)
 
 
@@ -187,8 +166,3 @@ def _buttons(images: Sequence[Image], words: Words) -> tuple[tuple[Button, ...],
 
 def _for(job: Job, words: Words) -> str:
     return words.say("done.for", person=person(job.requester))
-
-
-def _bar(step: int, steps: int) -> str:
-    done = min(BAR, BAR * step // max(1, steps))
-    return "▰" * done + "▱" * (BAR - done)

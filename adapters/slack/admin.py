@@ -10,13 +10,15 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 import bot
+from adapters.chat.refusals import Unclear
+from adapters.chat.words import channels
 from adapters.slack import render, reports
 from adapters.slack.blocks import Shown
-from adapters.slack.desk import Ask, Desk, Unclear
+from adapters.slack.desk import Ask, Desk
 from adapters.slack.mishaps import told_apart
 from adapters.slack.people import PLATFORM, requester_of
 from adapters.slack.uploads import uploaded
-from adapters.slack.words import Words, channels, words_for
+from adapters.slack.words import Words, words_for
 from bot.errors import Forbidden
 from bot.policy import Asker, Rules
 from bot.service import Service

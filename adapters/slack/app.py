@@ -4,7 +4,6 @@ import asyncio
 import logging
 import re
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,20 +17,20 @@ from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetry
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.chat.delivery import Tempo
+from adapters.chat.memory import Seen
 from adapters.chat.mishaps import Mishap
 from adapters.slack.admin import Admin
 from adapters.slack.delivery import deliveries
-from adapters.slack.desk import Ask, Desk, is_picture
+from adapters.slack.desk import Ask, Desk
 from adapters.slack.home import Home
 from adapters.slack.mishaps import OURS, code_of
 from adapters.slack.people import People
+from adapters.slack.pictures import is_picture
 from adapters.slack.presses import Presses
 from adapters.slack.takedown import Takedown
 from bot.errors import CannotStart
 from bot.service import Service
 
-#: Events that are remembered, so that one that comes twice is taken once.
-REMEMBERED = 10_000
 BUTTON = re.compile(r"limner:(?P<action>[a-z_]+)(?::[0-9]+)?")
 #: Tries after Slack said "too many".
 RATE_LIMIT_TRIES = 5
@@ -63,7 +62,7 @@ class LimnerApp:
         self._home = Home(client, service, people)
         self._admin = Admin(client, service, self.desk)
         self._presses = Presses(service, self.desk, Takedown(client, service))
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen = Seen()
         self._work: set[asyncio.Task[None]] = set()
         self.bolt = AsyncApp(client=client, signing_secret=signing_secret, logger=_quiet())
         self._listen()
@@ -125,10 +124,7 @@ class LimnerApp:
         self._begin(ask, lambda _: self.desk.submitted(team, user, view), view.get("id"))
 
     async def _mentioned(self, body: Body, event: Body, context: Any) -> None:
-        text = re.sub(rf"<@{context.bot_user_id}>[,:]?", " ", event.get("text", ""))
-        ask = Ask(body["team_id"], event["user"], event["channel"], event.get("thread_ts", ""))
-        files = [file for file in event.get("files", []) if is_picture(file)]
-        self._begin(ask, lambda ask: self.desk.spoken_to(ask, text, files), body.get("event_id"))
+        self._hear(body, event, context)
 
     async def _opened_home(self, body: Body, event: Body) -> None:
         try:
@@ -141,6 +137,9 @@ class LimnerApp:
         """In direct messages alone; channels are heard by mentions."""
         if event.get("channel_type") != "im" or event.get("bot_id") or event.get("subtype") not in SPOKEN:
             return
+        self._hear(body, event, context)
+
+    def _hear(self, body: Body, event: Body, context: Any) -> None:
         text = re.sub(rf"<@{context.bot_user_id}>[,:]?", " ", event.get("text", ""))
         ask = Ask(body["team_id"], event["user"], event["channel"], event.get("thread_ts", ""))
         files = [file for file in event.get("files", []) if is_picture(file)]
@@ -148,7 +147,7 @@ class LimnerApp:
 
     def _begin(self, ask: Ask, act: Callable[[Ask], Awaitable[None]], once: str | None) -> None:
         """After the acknowledgement, and once, however often Slack sends it."""
-        if once is not None and not self._first_time(once):
+        if once is not None and not self._seen.first_time(once):
             return
 
         async def run() -> None:
@@ -160,14 +159,6 @@ class LimnerApp:
         task = asyncio.create_task(run(), name="slack request")
         self._work.add(task)
         task.add_done_callback(self._work.discard)
-
-    def _first_time(self, key: str) -> bool:
-        if key in self._seen:
-            return False
-        self._seen[key] = None
-        if len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
-        return True
 
     async def finish(self, limit: float) -> None:
         """Lets requests and deliveries come to their end, for `limit` seconds at most."""

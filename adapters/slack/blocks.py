@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from adapters.slack.mrkdwn import CUT, fitting, plain
+from adapters.chat.text import CUT, fitting
+from adapters.slack.mrkdwn import plain
 
 #: Slack's limits, in characters.
 SECTION_MAX = 3000

@@ -2,8 +2,6 @@
 
 import json
 import re
-import secrets
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,17 +12,19 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from adapters.chat.delivery import Deliveries
+from adapters.chat.memory import Remembered
 from adapters.chat.mishaps import Mishap
+from adapters.chat.refusals import Unclear, explained
 from adapters.slack import render, reports
 from adapters.slack.blocks import Shown
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Origin
 from adapters.slack.people import PLATFORM, People, Room, Someone, asker_of
+from adapters.slack.pictures import fetched, is_picture
 from adapters.slack.views import refine_modal
 from adapters.slack.words import Words, words_for
-from bot.errors import BadRequest, LimnerError, Mistake, NotFound, Refused
-from bot.jobs import STRENGTH, Failure, Image, Job
-from bot.pictures import BYTES_MAX
+from bot.errors import BadRequest, NotFound, Refused
+from bot.jobs import STRENGTH, Image, Job
 from bot.policy import Asker
 from bot.service import Service
 from bot.typed import Typed, read
@@ -32,10 +32,6 @@ from bot.typed import Typed, read
 LINK = re.compile(
     r"<?https?://[\w.-]+\.slack\.com/archives/(?P<channel>[A-Z0-9]{1,20})/p(?P<ts>[0-9]{16})[^>\s]{0,200}>?"
 )
-#: Windows that are open at once, whose pictures are remembered.
-REMEMBERED = 1_000
-#: Seconds for a picture from Slack.
-FETCH_MOST = 30.0
 #: Seconds for an answer over a response URL.
 ANSWER_MOST = 10
 
@@ -58,15 +54,6 @@ class Ask:
     response_url: str = ""
 
 
-class Unclear(Refused):
-    """What was asked for cannot be found out; `key` and `values` say it in words of words.py."""
-
-    def __init__(self, key: str, **values: object) -> None:
-        super().__init__(key)
-        self.key = key
-        self.values = values
-
-
 class Desk:
     def __init__(self, client: AsyncWebClient, service: Service, deliveries: Deliveries, people: People) -> None:
         self._client = client
@@ -74,7 +61,7 @@ class Desk:
         self._deliveries = deliveries
         self._people = people
         #: Pictures from Slack that open windows are about.
-        self._pictures: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
+        self._pictures: Remembered[Mapping[str, Any]] = Remembered()
         self.bot_name = "limner"
 
     # Doors
@@ -140,7 +127,7 @@ class Desk:
         picture = next((file for file in message.get("files", []) if is_picture(file)), None)
         if picture is None:
             raise Unclear("picture.none")
-        await self._open(trigger_id, ask, {}, self._remember(picture), words)
+        await self._open(trigger_id, ask, {}, self._pictures.keep(picture), words)
 
     async def _open(self, trigger_id: str, ask: Ask, images: Mapping[int, Image], picture: str, words: Words) -> None:
         about = {
@@ -162,7 +149,7 @@ class Desk:
         async def accept(asker: Asker, origin: str) -> Job:
             typed = Typed(words=prompt, strength=strength_of(strength))
             if about["picture"]:
-                picture = self._pictures.get(about["picture"])
+                picture = self._pictures.take(about["picture"])
                 if picture is None:
                     raise Unclear("picture.too_late")
                 return await self._refine_picture(picture, typed, asker, origin)
@@ -261,8 +248,8 @@ class Desk:
             raise Unclear("not_in_channel", bot=self.bot_name)
 
     async def _who(self, ask: Ask) -> tuple[Asker, Words]:
-        someone, room = await self._people.someone(ask.user), await self._people.room(ask.channel)
-        return asker_of(ask.team, ask.user, ask.channel, room, someone), words_for(someone.locale)
+        asker, someone = await self.asker(ask)
+        return asker, words_for(someone.locale)
 
     async def someone(self, user: str) -> Someone:
         return await self._people.someone(user)
@@ -313,64 +300,12 @@ class Desk:
 
     async def _refine_picture(self, file: Mapping[str, Any], typed: Typed, asker: Asker, origin: str) -> Job:
         """The picture is kept only where the job is accepted."""
-        image = await self._service.bring(await self._fetched(file), asker)
+        image = await self._service.bring(await fetched(file, self._client.token), asker)
         try:
             return await self._service.refine(typed.refinement(image, self._service.menu), asker, origin)
         except Refused:
             await self._service.delete(image.id, asker)
             raise
-
-    async def _fetched(self, file: Mapping[str, Any]) -> bytes:
-        """Raises BadRequest."""
-        mebibytes = BYTES_MAX // 2**20
-        too_large = Mistake(
-            "picture",
-            f"The picture is too large: up to {mebibytes} MiB are taken.",
-            "too_large",
-            {"mebibytes": mebibytes},
-        )
-        if int(file.get("size") or 0) > BYTES_MAX:
-            raise BadRequest(too_large)
-        headers = {"Authorization": f"Bearer {self._client.token}"}
-        timeout = aiohttp.ClientTimeout(total=FETCH_MOST)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(str(file["url_private"]), headers=headers, allow_redirects=False) as response,
-            ):
-                response.raise_for_status()
-                if response.content_type == "text/html":
-                    raise BadRequest(Mistake("picture", "Slack shows a page to sign in instead.", "not_there"))
-                content = await response.content.read(BYTES_MAX + 1)
-                while len(content) <= BYTES_MAX and (more := await response.content.read(2**16)):
-                    content += more
-        except (aiohttp.ClientError, TimeoutError, KeyError) as error:
-            message = "Slack does not give out this picture now. It may be gone; else trying again helps."
-            raise BadRequest(Mistake("picture", message, "not_now")) from error
-        if len(content) > BYTES_MAX:
-            raise BadRequest(too_large)
-        return content
-
-    def _remember(self, picture: Mapping[str, Any]) -> str:
-        key = secrets.token_urlsafe(12)
-        self._pictures[key] = picture
-        if len(self._pictures) > REMEMBERED:
-            self._pictures.popitem(last=False)
-        return key
-
-
-def explained(words: Words, error: Exception) -> str:
-    """What went wrong, in words for who asked; the log has what they need not know."""
-    match error:
-        case Unclear(key=key, values=values):
-            return words.say(key, **values)
-        case Refused():
-            return words.refusal(error)
-        case LimnerError():
-            return words.failure(Failure(error.code, str(error)))
-        case _:
-            log.error("a request broke off", exc_info=error)
-            return words.say("wrong")
 
 
 def unescaped(text: str) -> str:
@@ -406,8 +341,3 @@ def chosen_of(shown: Sequence[str], which: str | None) -> str:
     if 1 <= number <= len(shown):
         return shown[number - 1]
     raise Unclear("image.number", number=number, numbers=", ".join(map(str, range(1, len(shown) + 1))))
-
-
-def is_picture(file: Mapping[str, Any]) -> bool:
-    """That lies at Slack: nobody else may get the token to fetch it."""
-    return str(file.get("mimetype") or "").startswith("image/") and not file.get("is_external")

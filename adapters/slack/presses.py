@@ -7,8 +7,9 @@ import structlog
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from adapters.chat.mishaps import Mishap
+from adapters.chat.refusals import Unclear
 from adapters.slack import render
-from adapters.slack.desk import Ask, Desk, Unclear
+from adapters.slack.desk import Ask, Desk
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Note
 from adapters.slack.people import requester_of

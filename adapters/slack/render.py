@@ -5,13 +5,14 @@ People are told by `name`, as their profile shows it: a mention would notify the
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from adapters.chat.facts import details, how_far
+from adapters.chat.text import fitting, length
 from adapters.slack import blocks
 from adapters.slack.blocks import Button, Shown, Style, actions, context, picture, quote, section, small
-from adapters.slack.mrkdwn import code, fitting, length, plain, quoted, when
-from adapters.slack.reports import duration
+from adapters.slack.mrkdwn import code, plain, quoted, when
 from adapters.slack.words import Words
 from bot.events import Progress, Queued, Started
-from bot.jobs import Failure, Image, Job, Quality, Refinement
+from bot.jobs import Failure, Image, Job, Refinement
 
 #: Characters of a prompt that a message shows; the recipe shows more.
 PROMPT_SHOWN = 600
@@ -19,8 +20,6 @@ PROMPT_SHOWN = 600
 PROMPT_TOLD = 200
 NAME_SHOWN = 80
 STYLE_SHOWN = 60
-#: Cells of a progress bar.
-BAR = 12
 #: As many characters of an ID as tell it from its neighbours.
 SHORT_ID = 8
 
@@ -97,15 +96,6 @@ def place_in_line(event: Queued, words: Words) -> str:
     return line if event.ready_at is None else f"{line} · {words.say('queue.ready', when=when(event.ready_at))}"
 
 
-def how_far(event: Started | Progress, words: Words) -> str:
-    match event:
-        case Started():
-            return words.say("queue.starting")
-        case Progress(image, images, step, steps):
-            line = f"{_bar(step, steps)} {words.say('progress.step', step=step, steps=steps)}"
-            return f"{line} · {words.say('progress.image', image=image, images=images)}" if images > 1 else line
-
-
 def alt_text(thing: Job | Image, number: int | None, words: Words, limit: int = blocks.ALT_TEXT_MAX) -> str:
     """`number` says which of a set it is, counted from 1; None where it is alone."""
     if isinstance(thing, Job):
@@ -162,21 +152,7 @@ def _notice(job: Job, line: str) -> str:
 
 
 def _details(job: Job, images: Sequence[Image], words: Words, seconds: float, name: str) -> Iterator[str]:
-    request = job.request
-    seeds = [image.recipe.seed for image in images if image.recipe is not None]
-    if len(seeds) == 1:
-        yield words.say("done.seed", seed=seeds[0])
-    elif seeds:
-        yield words.say("done.seeds", first=seeds[0], last=seeds[-1])
-    if images:
-        yield words.say("done.size", width=images[0].width, height=images[0].height)
-    if request.num_inference_steps is not None:
-        yield words.say("done.steps", steps=request.num_inference_steps)
-    if request.quality is not Quality.STANDARD:
-        yield words.say(f"done.quality.{request.quality}")
-    if request.style is not None:
-        yield words.say("done.style", style=plain(request.style, STYLE_SHOWN))
-    yield duration(seconds, words)
+    yield from details(job, images, words, seconds, lambda style: plain(style, STYLE_SHOWN))
     yield _for(name, words)
 
 
@@ -191,8 +167,3 @@ def _buttons(first: Image, *, single: bool, words: Words) -> list[Button]:
 
 def _for(name: str, words: Words) -> str:
     return words.say("done.for", person=plain(name, NAME_SHOWN))
-
-
-def _bar(step: int, steps: int) -> str:
-    done = min(BAR, BAR * step // max(1, steps))
-    return "▰" * done + "▱" * (BAR - done)

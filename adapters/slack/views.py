@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from adapters.chat.facts import how_far
 from adapters.slack.blocks import Block, Button, actions, context, picture, plain_text, quote, section
 from adapters.slack.mrkdwn import plain
-from adapters.slack.render import PROMPT_TOLD, alt_text, how_far, place_in_line, short, title
+from adapters.slack.render import PROMPT_TOLD, alt_text, place_in_line, short, title
 from adapters.slack.reports import guide
 from adapters.slack.words import Words
 from bot.events import Progress, Queued, Started

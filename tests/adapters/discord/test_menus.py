@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
+from adapters.chat import pictures as bounds
 from adapters.discord import pictures
 from adapters.discord.words import words_for
 from bot.errors import JobFailed
@@ -421,7 +422,7 @@ async def refused(limner: Any, ada: Person, art: Channel, url: str) -> str:
 async def test_more_bytes_than_were_said_are_not_read(
     art: Channel, ada: Person, bot: StartBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures, "BYTES_MAX", 2**20)
+    monkeypatch.setattr(bounds, "BYTES_MAX", 2**20)
     sent = 0
 
     async def endless(request: web.Request) -> web.StreamResponse:

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from adapters.chat.text import MARKS_MAX, TURNS, fitting, length
 from adapters.discord import render, reports
-from adapters.discord.markdown import MARKS_MAX, TURNS, code, fitting, length, person, plain, quoted
+from adapters.discord.markdown import code, person, plain, quoted
 from adapters.discord.render import Shown
 from adapters.discord.words import Words, words_for
 from bot.events import Progress, Queued, Started

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from adapters.chat.text import MARKS_MAX, TURNS, fitting, length
 from adapters.slack import blocks, render, reports, views
 from adapters.slack.blocks import Button, Shown
-from adapters.slack.mrkdwn import MARKS_MAX, TURNS, code, fitting, length, plain, quoted, when
+from adapters.slack.mrkdwn import code, plain, quoted, when
 from adapters.slack.words import words_for
 from bot.events import Progress, Queued, Started
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus, Quality, Recipe, Refinement, Sampler, Stage

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.chat.words import channels
 from adapters.slack.words import LANGUAGES, words_for
 from bot import errors
 from bot.errors import (
@@ -167,7 +168,7 @@ def test_an_option_like_another_is_suggested() -> None:
 
 def test_channels_in_which_painting_is_allowed_are_named() -> None:
     assert "<#C1234>, <#C5678>" in ENGLISH.refusal(PlaceClosed(["C5678", "C1234"]))
-    assert ENGLISH.places([f"C{number}" for number in range(30)]).count("<#") == 20
+    assert channels([f"C{number}" for number in range(30)]).count("<#") == 20
 
 
 def test_a_failure_is_told_by_its_code_and_an_unknown_one_by_its_detail() -> None:
