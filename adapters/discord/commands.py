@@ -64,22 +64,18 @@ def described(command: str, *options: str) -> dict[str, locale_str]:
 
 
 def add_painting(tree: app_commands.CommandTree[Any], desk: Desk, service: Service) -> None:
+    _add_generate(tree, desk, service)
+    _add_refine(tree, desk, service)
+    _add_menus(tree, desk)
+
+
+def _add_generate(tree: app_commands.CommandTree[Any], desk: Desk, service: Service) -> None:
     @tree.command(name="generate", description=said("command.generate"))
     @app_commands.describe(
         **described(
             "generate",
-            *(
-                "prompt",
-                "negative_prompt",
-                "size",
-                "quality",
-                "style",
-                "steps",
-                "guidance",
-                "seed",
-                "images",
-                "private",
-            ),
+            *("prompt", "negative_prompt", "size", "quality", "style"),
+            *("steps", "guidance", "seed", "images", "private"),
         )
     )
     @app_commands.choices(
@@ -128,6 +124,8 @@ def add_painting(tree: app_commands.CommandTree[Any], desk: Desk, service: Servi
         names = [style.name for style in service.menu.styles if current.casefold() in style.name.casefold()]
         return [Choice(name=name, value=name) for name in names[:CHOICES_MOST]]
 
+
+def _add_refine(tree: app_commands.CommandTree[Any], desk: Desk, service: Service) -> None:
     @tree.command(name="refine", description=said("command.refine"))
     @app_commands.describe(
         **described("refine", "prompt", "image", "strength", "picture", "negative_prompt", "steps", "seed", "private")
@@ -163,6 +161,8 @@ def add_painting(tree: app_commands.CommandTree[Any], desk: Desk, service: Servi
         found = (render.choice(image, words) for image in images if _is_meant(image, current, words))
         return [Choice(name=name, value=value) for name, value in islice(found, CHOICES_MOST)]
 
+
+def _add_menus(tree: app_commands.CommandTree[Any], desk: Desk) -> None:
     @tree.context_menu(name=said("menu.refine"))
     async def refine_image(interaction: Interaction, message: discord.Message) -> None:
         await desk.ask_how(interaction, message)
