@@ -111,8 +111,9 @@ async def test_after_an_invalid_session_a_new_one_begins_and_nothing_doubles(
 
 
 async def test_deliveries_go_on_while_there_is_no_connection_to_the_gateway(
-    discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person, rows: Rows
+    discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    without_pauses(monkeypatch)
     async with bot(waiting()) as limner:
         await ada.command(art, "generate", prompt="a cat")
         await said(discord, art, "Next in line")
