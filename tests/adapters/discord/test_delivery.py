@@ -111,10 +111,13 @@ async def test_edits_keep_their_pace_also_where_many_jobs_share_a_channel(
 async def test_a_held_job_is_edited_only_when_there_is_news(
     discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person, rows: Rows
 ) -> None:
-    executor = FakeExecutor()
+    executor = FakeExecutor(ready=False)
     async with bot(executor):
         executor.hold(at_step=2)
         await ada.command(art, "generate", prompt="a cat", steps=2)
+        await said(discord, art, "Next in line")
+        # Not before somebody looks, or the only preview could be missed.
+        executor.become_ready()
         message = await only_message(discord, art, "Step 1 of 2")
         await discord.until(lambda: message.attachments)
         edits = message.edits
@@ -161,10 +164,13 @@ async def test_a_failure_is_told_in_the_same_message(
 async def test_a_cancellation_is_told_in_the_same_message(
     discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person, rows: Rows, steps: int
 ) -> None:
-    executor = FakeExecutor(ready=steps > 0)
+    executor = FakeExecutor(ready=False)
     executor.hold(at_step=steps + 1)
     async with bot(executor):
         await ada.command(art, "generate", prompt="a cat")
+        await said(discord, art, "Next in line")
+        if steps:
+            executor.become_ready()
         message = await only_message(discord, art, f"Step {steps} of" if steps else "Next in line")
         await discord.until(lambda: not steps or message.attachments)
 

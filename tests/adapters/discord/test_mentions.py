@@ -286,11 +286,13 @@ async def test_a_reply_to_a_message_that_is_gone_is_told_to_have_no_picture(
 
 
 async def test_a_reply_to_what_is_still_painted_is_told_to_wait(art: Channel, ada: Person, bot: StartBot) -> None:
-    executor = FakeExecutor()
+    executor = FakeExecutor(ready=False)
     executor.hold(at_step=2)
     async with bot(executor):
         asked = await ada.command(art, "generate", prompt="a cat")
         message = await begun(asked)
+        # Not before somebody looks, or the only preview could be missed.
+        executor.become_ready()
         await asked.until(lambda _: message.attachments)
 
         assert await answered(ada, art, "warmer", reply_to=message) == ENGLISH.say("picture.not_yet")

@@ -154,11 +154,13 @@ async def test_the_recipe_of_a_set_is_whole_and_private(art: Channel, ada: Perso
 
 @pytest.mark.parametrize("name", [REFINE, RECIPE])
 async def test_what_is_not_painted_yet_is_told_to_be_so(art: Channel, ada: Person, bot: StartBot, name: str) -> None:
-    executor = FakeExecutor()
+    executor = FakeExecutor(ready=False)
     executor.hold(at_step=2)
     async with bot(executor):
         asked = await ada.command(art, "generate", prompt="a cat")
         message = await begun(asked)
+        # Not before somebody looks, or the only preview could be missed.
+        executor.become_ready()
         # A preview is no image.
         await asked.until(lambda _: message.attachments)
 

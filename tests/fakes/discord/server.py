@@ -9,6 +9,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import groupby
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -147,7 +148,12 @@ class FakeDiscord:
     def _told_when_late(self, timeout: float, waiting: object) -> str:
         lines = [f"Nothing came of it within {timeout} s.", *([f"Waited for {waiting!r}."] if waiting else [])]
         lines += [f"Gateway: {self.connections} connections, {self.identifies} IDENTIFY, {self.resumes} RESUME."]
-        lines += ["The last requests:", *map(str, self.requests[-TOLD:])]
+        # What was tried again and again must not hide what came before.
+        told = [(line, len(list(same))) for line, same in groupby(map(str, self.requests))]
+        lines += [
+            "The last requests:",
+            *(line if times == 1 else f"{line} ({times} times)" for line, times in told[-TOLD:]),
+        ]
         return "\n".join([*lines, *(["Broken rules:", *self.violations] if self.violations else [])])
 
     # Mishaps
