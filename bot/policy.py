@@ -25,6 +25,8 @@ class Asker:
     moderator: bool = False
     #: May set the space's rules.
     admin: bool = False
+    #: What asks, by its platform's own ID: what comes twice is accepted once. "" where nothing comes twice.
+    asked_by: str = ""
 
     @property
     def audience(self) -> str:

@@ -98,10 +98,18 @@ class Settings(BaseSettings):
     discord_api_url: HttpUrl | None = None
     discord_gateway_url: WebsocketUrl | None = None
     discord_token: SecretStr | None = Field(None, validation_alias=AliasChoices("DISCORD_TOKEN", "discord_token"))
+    #: User IDs, separated by commas: they are admins beside those of the workspace.
+    slack_admins: Annotated[tuple[str, ...], NoDecode] = ()
+    #: Another Slack, e.g. a proxy; its Web API.
+    slack_api_url: HttpUrl | None = None
     slack_bot_token: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_BOT_TOKEN", "slack_bot_token"))
     slack_app_token: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_APP_TOKEN", "slack_app_token"))
+    #: In place of the app token: Slack then comes by HTTP.
+    slack_signing_secret: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("SLACK_SIGNING_SECRET", "slack_signing_secret")
+    )
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "slack_admins", mode="before")
     @classmethod
     def _split(cls, keys: Any) -> Any:
         listed = keys.split(",") if isinstance(keys, str) else keys
@@ -121,6 +129,13 @@ class Settings(BaseSettings):
     @classmethod
     def _expand_home(cls, data_dir: Path) -> Path:
         return data_dir.expanduser()
+
+    @field_validator("slack_admins")
+    @classmethod
+    def _user_ids(cls, admins: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [admin for admin in admins if not re.fullmatch(r"[UW][A-Z0-9]{1,20}", admin)]:
+            raise ValueError(f"{wrong[0]!r} is no user ID of Slack, which looks like U012AB3CD")
+        return admins
 
     @field_validator("executor")
     @classmethod
@@ -187,7 +202,7 @@ def _check_toml() -> None:
         return
     except (OSError, ValueError) as error:
         raise CannotStart(f"{TOML} cannot be read: {error}") from error
-    tokens = {name.upper() for name in Settings.model_fields if name.endswith("_token")}
+    tokens = {name.upper() for name in Settings.model_fields if name.endswith(("_token", "_secret"))}
     if unknown := sorted(written.keys() - Settings.model_fields.keys() - tokens):
         names = ", ".join(sorted(Settings.model_fields))
         raise CannotStart(f"{TOML}: there is no setting {', '.join(unknown)}. There are {names}.")

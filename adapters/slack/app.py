@@ -86,7 +86,7 @@ class LimnerApp:
     def _command(self, listener: Listener) -> Callable[..., Awaitable[None]]:
         async def heard(ack: Any, body: Body) -> None:
             await ack()
-            self._begin(ask_of(body), lambda ask: listener(ask, body), body.get("trigger_id"))
+            self._begin(ask_of(body), lambda ask: listener(ask, body))
 
         return heard
 
@@ -96,7 +96,7 @@ class LimnerApp:
         match = BUTTON.fullmatch(action["action_id"])
         assert match is not None
         subject = str(action.get("value", ""))
-        self._begin(ask_of(body), lambda ask: self._do(match["action"], subject, ask, body), body.get("trigger_id"))
+        self._begin(ask_of(body), lambda ask: self._do(match["action"], subject, ask, body))
 
     async def _do(self, action: str, subject: str, ask: Ask, body: Body) -> None:
         match action:
@@ -120,8 +120,8 @@ class LimnerApp:
         await ack()
         team, user = body["team"]["id"], body["user"]["id"]
         about = re.search(r'"channel": "(\w+)"', view["private_metadata"])
-        ask = Ask(team, user, about[1] if about else user)
-        self._begin(ask, lambda _: self.desk.submitted(team, user, view), view.get("id"))
+        ask = Ask(team, user, about[1] if about else user, id=view["id"])
+        self._begin(ask, lambda ask: self.desk.submitted(ask, view))
 
     async def _mentioned(self, body: Body, event: Body, context: Any) -> None:
         self._hear(body, event, context)
@@ -141,13 +141,13 @@ class LimnerApp:
 
     def _hear(self, body: Body, event: Body, context: Any) -> None:
         text = re.sub(rf"<@{context.bot_user_id}>[,:]?", " ", event.get("text", ""))
-        ask = Ask(body["team_id"], event["user"], event["channel"], event.get("thread_ts", ""))
+        ask = Ask(body["team_id"], event["user"], event["channel"], event.get("thread_ts", ""), id=body["event_id"])
         files = [file for file in event.get("files", []) if is_picture(file)]
-        self._begin(ask, lambda ask: self.desk.spoken_to(ask, text, files), body.get("event_id"))
+        self._begin(ask, lambda ask: self.desk.spoken_to(ask, text, files))
 
-    def _begin(self, ask: Ask, act: Callable[[Ask], Awaitable[None]], once: str | None) -> None:
+    def _begin(self, ask: Ask, act: Callable[[Ask], Awaitable[None]]) -> None:
         """After the acknowledgement, and once, however often Slack sends it."""
-        if once is not None and not self._seen.first_time(once):
+        if not self._seen.first_time(ask.id):
             return
 
         async def run() -> None:
@@ -219,12 +219,14 @@ async def _close(handler: AsyncSocketModeHandler) -> None:
 
 def ask_of(body: Body) -> Ask:
     """Of a command, a button or a shortcut."""
+    trigger = body["trigger_id"]
     if "command" in body:
-        return Ask(body["team_id"], body["user_id"], body["channel_id"], response_url=body.get("response_url", ""))
+        answer = body.get("response_url", "")
+        return Ask(body["team_id"], body["user_id"], body["channel_id"], response_url=answer, id=trigger)
     message = body.get("message") or {}
     channel = (body.get("channel") or {}).get("id") or body["user"]["id"]
     thread, response_url = message.get("thread_ts", ""), body.get("response_url", "")
-    return Ask(body["team"]["id"], body["user"]["id"], channel, thread, response_url=response_url)
+    return Ask(body["team"]["id"], body["user"]["id"], channel, thread, response_url=response_url, id=trigger)
 
 
 def _quiet() -> logging.Logger:

@@ -52,6 +52,8 @@ class Ask:
     thread: str = ""
     #: Takes answers where the bot may not write; "" where Slack gave none.
     response_url: str = ""
+    #: Slack's ID of what was done, which comes along where Slack sends it again.
+    id: str = ""
 
 
 class Desk:
@@ -139,7 +141,7 @@ class Desk:
         with told_apart():
             await self._client.views_open(trigger_id=trigger_id, view=refine_modal(images, words, json.dumps(about)))
 
-    async def submitted(self, team: str, user: str, view: Mapping[str, Any]) -> None:
+    async def submitted(self, ask: Ask, view: Mapping[str, Any]) -> None:
         """The window came back."""
         about = json.loads(view["private_metadata"])
         fields = {block: next(iter(values.values())) for block, values in view["state"]["values"].items()}
@@ -158,7 +160,7 @@ class Desk:
             refinement = replace(typed, negative_prompt=negative).refinement(image, self._service.menu)
             return await self._service.refine(refinement, asker, origin)
 
-        await self._take(Ask(team, user, about["channel"], about["thread"]), accept)
+        await self._take(replace(ask, thread=about["thread"]), accept)
 
     # Answers
 
@@ -220,9 +222,11 @@ class Desk:
     async def _take(self, ask: Ask, accept: Accept, *, private: bool = False) -> None:
         """Raises Refused."""
         someone, room = await self._people.someone(ask.user), await self._people.room(ask.channel)
+        asker = asker_of(ask.team, ask.user, ask.channel, room, someone, private=private, asked_by=ask.id)
+        if await self._service.accepted(asker):
+            return
         if not private:
             self._check_room(room, ask.channel)
-        asker = asker_of(ask.team, ask.user, ask.channel, room, someone, private=private)
         origin = Origin(
             channel=ask.channel,
             thread=ask.thread,

@@ -96,7 +96,9 @@ def requester_of(user: str) -> str:
     return f"{PLATFORM}:{user}"
 
 
-def asker_of(team: str, user: str, channel: str, room: Room, someone: Someone, *, private: bool = False) -> Asker:
+def asker_of(
+    team: str, user: str, channel: str, room: Room, someone: Someone, *, private: bool = False, asked_by: str = ""
+) -> Asker:
     space = f"{PLATFORM}:{team}"
     return Asker(
         requester=requester_of(user),
@@ -106,4 +108,5 @@ def asker_of(team: str, user: str, channel: str, room: Room, someone: Someone, *
         private=private,
         moderator=someone.admin,
         admin=someone.admin,
+        asked_by=asked_by,
     )

@@ -68,6 +68,9 @@ def test_without_a_word_it_runs_for_this_machine_only() -> None:
         "discord_token": None,
         "slack_bot_token": None,
         "slack_app_token": None,
+        "slack_admins": (),
+        "slack_api_url": None,
+        "slack_signing_secret": None,
     }
 
 

@@ -395,6 +395,27 @@ async def test_what_slack_delivers_twice_is_taken_once(
         assert len(limner.executor.works) == 4
 
 
+async def test_what_slack_delivers_again_after_a_restart_is_taken_once(
+    slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows
+) -> None:
+    async with bot():
+        mention = await ada.mention(art, "a dog")
+        command = await ada.command(art, "/generate", "a cat")
+        sent = await ada.say(slack.dm(ada), "a cat as a dog", files=[picture()])
+        await settled(slack, rows, ["delivered"] * 3)
+
+    async with bot() as limner:
+        for asked in (mention, command, sent):
+            acks = asked.acks
+            await slack.repeat(asked)
+            await asked.until(lambda one, acks=acks: one.acks > acks)  # type: ignore[misc]
+        await ada.command(art, "/generate", "a cow")
+        await settled(slack, rows, ["delivered"] * 4)
+
+        assert [work.request.prompt for work in limner.executor.works] == ["a cow"]
+    assert rows.read("SELECT count(*) FROM images WHERE job_id IS NULL") == [(1,)]
+
+
 # Buttons
 
 
