@@ -96,8 +96,10 @@ class Deliveries:
         self.service = service
         self.clock = clock
         self.tempo = tempo
-        #: Messages that are being edited, by channel: they share its rate limit.
+        #: Messages that are being edited, by what limits their rate together.
         self.live: Counter[str] = Counter()
+        #: Those of jobs that wait no more: they are not kept back by those that do.
+        self.painted: Counter[str] = Counter()
         self._at_work: dict[str, Delivery[Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = False
@@ -118,12 +120,13 @@ class Deliveries:
         return delivery
 
     async def _run(self, delivery: "Delivery[Any]") -> None:
-        self.live[delivery.channel] += 1
+        self.live[delivery.limited_by] += 1
         try:
             await self.in_the_end(delivery.run, Exception)
         finally:
             delivery.tell_first(None)
-            self.live[delivery.channel] -= 1
+            self.live[delivery.limited_by] -= 1
+            self.painted[delivery.limited_by] -= delivery.is_painted
             del self._at_work[delivery.job.id]
 
     async def in_the_end(self, work: Callable[[], Awaitable[T]], mishap: type[Exception]) -> T:
@@ -159,14 +162,18 @@ class Deliveries:
 class Delivery(ABC, Generic[Shown]):
     """One job's way to its requester."""
 
+    #: Messages that share a rate limit and may be edited within `Tempo.progress`; with more of them each waits longer.
+    edits_at_once: float
+
     def __init__(
-        self, all_of_them: Deliveries, job: Job, note: Note | None, ways: Sequence[str], channel: str, *, again: bool
+        self, all_of_them: Deliveries, job: Job, note: Note | None, ways: Sequence[str], limited_by: str, *, again: bool
     ) -> None:
-        """`ways` in the order in which they are tried; `channel` is the one whose rate limit its edits share."""
+        """`ways` in the order in which they are tried; `limited_by` names the rate limit that its edits share."""
         self.all = all_of_them
         self.service = all_of_them.service
         self.job = job
-        self.channel = channel
+        self.limited_by = limited_by
+        self.is_painted = False
         self._owner = Asker(job.requester, job.space)
         self._note = note
         self._screen: Screen[Shown] | None = None
@@ -255,10 +262,14 @@ class Delivery(ABC, Generic[Shown]):
                 await hearing
 
     def _pause(self, event: Event) -> float:
-        tempo = self.all.tempo
-        crowd = self.all.live[self.channel]
-        # Platforms bear about one edit in a second in a channel.
-        return max(tempo.queue if isinstance(event, Queued) else tempo.progress, tempo.progress / 3 * crowd)
+        tempo, all_of_them = self.all.tempo, self.all
+        if isinstance(event, Queued):
+            least, crowd = tempo.queue, all_of_them.live
+        else:
+            all_of_them.painted[self.limited_by] += not self.is_painted
+            self.is_painted = True
+            least, crowd = tempo.progress, all_of_them.painted
+        return max(least, tempo.progress / self.edits_at_once * crowd[self.limited_by])
 
     async def _show(self, event: Event | Stopped, preview: bytes | None) -> bool:
         """Tries once. False where it may work later."""
@@ -367,6 +378,10 @@ class Delivery(ABC, Generic[Shown]):
             await self._take_back()
         elif deleted:
             await self.put_images([image for image in images if image.id not in deleted])
+
+    @property
+    def has_message(self) -> bool:
+        return self._screen is not None or self._note is not None
 
     async def tried(self, work: Callable[[], Awaitable[T]]) -> T:
         """Again and again while that may help. Raises Unreachable or TooLarge."""

@@ -36,6 +36,9 @@ def deliveries(client: discord.Client, service: Service, clock: Callable[[], flo
 
 
 class DiscordDelivery(Delivery[Shown]):
+    # Five edits in five seconds are said to be borne in a channel.
+    edits_at_once = 2
+
     def __init__(
         self, client: discord.Client, all_of_them: Deliveries, job: Job, note: Note | None, *, again: bool
     ) -> None:

@@ -17,7 +17,7 @@ from adapters.slack.blocks import Shown
 from adapters.slack.desk import Ask, Desk
 from adapters.slack.mishaps import told_apart
 from adapters.slack.people import PLATFORM, requester_of
-from adapters.slack.uploads import uploaded
+from adapters.slack.uploads import sent
 from adapters.slack.words import Words, words_for
 from bot.errors import Forbidden
 from bot.policy import Asker, Rules
@@ -102,7 +102,7 @@ class Admin:
         with told_apart():
             opened = await self._client.conversations_open(users=[user])
         direct = str(opened["channel"]["id"])
-        await uploaded(self._client, "limner-mydata.zip", export.zip, text, channel=direct)
+        await sent(self._client, "limner-mydata.zip", export.zip, text, direct)
         return render.answer(text)
 
     async def _forget(self, asker: Asker, words: Words, rest: str) -> Shown:

@@ -1,11 +1,11 @@
 """A job's way to its requester on Slack.
 
-A job has one message, which is posted as soon as the job is accepted and then only edited. Its files are uploaded
-before a message shows them, and noted: their shares tell after a crash whether Slack had taken the message.
+A job has one message, which is posted as soon as the job is accepted and then only edited. Pictures come by edits
+alone: an edit may be repeated, and after a lost answer nobody can tell whether Slack took a post.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,14 +13,14 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.chat.delivery import Deliveries, Delivery, Picture, Tempo
-from adapters.chat.mishaps import Unreachable
+from adapters.chat.mishaps import Mishap, Unreachable
 from adapters.chat.watch import Stopped
 from adapters.slack import render
 from adapters.slack.blocks import Shown, section
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Note, Origin
 from adapters.slack.people import PLATFORM
-from adapters.slack.uploads import shared_as, until_processed, uploaded
+from adapters.slack.uploads import FILE_GONE, begun, completed, shared, until_processed
 from adapters.slack.words import words_for
 from bot.errors import ImageFileLost
 from bot.events import Cancelled, Event, Failed, Progress, Queued, Started
@@ -29,10 +29,10 @@ from bot.service import Service
 
 #: Bytes of a file; Slack takes more, and no image of ours is that large.
 FILE_MOST = 2**30
-#: Slack's errors for a file that somebody deleted.
-FILE_GONE = {"file_deleted", "file_not_found"}
-#: Slack's error where it does not show a file in a block.
+#: Slack's error where it does not show a file in a block, or not yet.
 NOT_SHOWN = "invalid_blocks"
+#: How often it is tried all the same.
+SHOWN_TRIES = 5
 #: Seconds that a message gets to be posted and noted when the program stops.
 POSTING_MOST = 5.0
 
@@ -64,6 +64,9 @@ class MessageScreen:
 
 
 class SlackDelivery(Delivery[Shown]):
+    # Slack takes 50 edits in a minute from all of a workspace, and endings are among them.
+    edits_at_once = 1
+
     def __init__(
         self, client: AsyncWebClient, all_of_them: Deliveries, job: Job, note: Note | None, *, again: bool
     ) -> None:
@@ -71,20 +74,21 @@ class SlackDelivery(Delivery[Shown]):
         self._origin = Origin.from_text(job.origin)
         self._words = words_for(self._origin.locale)
         self._files = dict(note.files) if note else {}
+        self._apart = note is not None and note.apart
         ways = ["direct"] if self._origin.private else ["post", "direct"]
-        posted = note if note and note.ts else None
-        super().__init__(all_of_them, job, posted, ways, self._origin.channel, again=again)
+        if note:
+            ways = ways[ways.index(note.way) :]
+        super().__init__(all_of_them, job, note if note and note.ts else None, ways, job.space, again=again)
+        self.gone = note.gone if note else ""
 
     async def opened(self, way: str, shown: Shown, *, again: bool) -> MessageScreen:
+        """Where there may be one already, there is no way to find it: it holds no picture, and a press removes it."""
         channel, thread = await self._target(way)
-        ts = await self._taken_already(channel) if again else None
-        if ts is not None:
-            return MessageScreen(self._client, self._note_of(way, channel, ts, thread))
         posting = asyncio.create_task(self._posted(way, channel, thread, shown), name=f"post {self.job.id}")
         try:
             return MessageScreen(self._client, await asyncio.shield(posting))
         except asyncio.CancelledError:
-            # Slack knows no nonce: what was posted and not noted would be posted again.
+            # What was posted and not noted would be posted again.
             done, _ = await asyncio.wait([posting], timeout=POSTING_MOST)
             for task in done:
                 log.info("posted at the last moment", job=self.job.id, mishap=repr(task.exception()))
@@ -107,15 +111,16 @@ class SlackDelivery(Delivery[Shown]):
         channel = str(opened["channel"]["id"])
         return channel, self._origin.thread if channel == self._origin.channel else ""
 
-    async def _taken_already(self, channel: str) -> str | None:
-        for file_id in self._files.values():
-            with told_apart():
-                if ts := await shared_as(self._client, file_id, channel):
-                    return ts
-        return None
-
     def _note_of(self, way: str, channel: str, ts: str, thread: str) -> Note:
-        return Note(way=way, channel=channel, ts=ts, thread=thread, files=dict(self._files), gone=self.gone)
+        return Note(
+            way=way,
+            channel=channel,
+            ts=ts,
+            thread=thread,
+            files=dict(self._files),
+            apart=self._apart,
+            gone=self.gone,
+        )
 
     async def reopened(self, note: Note) -> MessageScreen:
         return MessageScreen(self._client, note)
@@ -137,26 +142,41 @@ class SlackDelivery(Delivery[Shown]):
                 raise AssertionError(f"{event} has pictures")
 
     async def put_images(self, images: Sequence[Image]) -> Note:
+        if not self.has_message:
+            await self.put(render.coming(self.job, self._words, self._origin.name), [])
+        if not self._apart:
+            shown, lines = await self._with_files(images)
+            try:
+                return await self._put_in_blocks(shown, lines)
+            except Unreachable as error:
+                if str(error) != NOT_SHOWN:
+                    raise
+            log.warning("slack shows files in no block; they come apart", job=self.job.id)
+        return await self._put_apart(images)
+
+    async def _with_files(self, images: Sequence[Image]) -> tuple[list[tuple[Image, str | None]], list[str]]:
+        """And a line for each that has none."""
         shown: list[tuple[Image, str | None]] = []
         lines: list[str] = []
         for image in images:
             file_id = None
             try:
                 file_id = await self._file_of(image)
-            except ImageFileLost as error:
-                lines.append(self._words.failure(Failure(error.code, str(error))))
-            except Unreachable as error:
-                lines.append(self._not_shown(image, str(error)))
+            except (ImageFileLost, Unreachable) as error:
+                lines.append(self._missing(image, error))
             shown.append((image, file_id))
-        try:
-            return await self._put_finished(shown, lines)
-        except Unreachable as error:
-            if str(error) != NOT_SHOWN:
-                raise
-        # No way to the requester would change that; what was painted is told all the same.
-        log.warning("slack does not show uploaded files", job=self.job.id)
-        missing = [self._not_shown(image, NOT_SHOWN) for image, file_id in shown if file_id is not None]
-        return await self._put_finished([(image, None) for image in images], [*lines, *missing])
+        return shown, lines
+
+    async def _put_in_blocks(self, shown: Sequence[tuple[Image, str | None]], lines: Sequence[str]) -> Note:
+        """A file that was processed just now may be none yet for blocks. Raises Unreachable."""
+        for tries in range(1, SHOWN_TRIES + 1):
+            try:
+                return await self._put_finished(shown, lines)
+            except Unreachable as error:
+                if str(error) != NOT_SHOWN or tries == SHOWN_TRIES:
+                    raise
+            await asyncio.sleep(self.all.tempo.retry * 2**tries / 2)
+        raise AssertionError("the last try returns or raises")
 
     async def _put_finished(self, shown: Sequence[tuple[Image, str | None]], lines: Sequence[str]) -> Note:
         seconds = max(image.created_at for image, _ in shown) - self.job.created_at
@@ -164,8 +184,41 @@ class SlackDelivery(Delivery[Shown]):
         note: Note = await self.put(finished, [])
         return note
 
+    async def _put_apart(self, images: Sequence[Image]) -> Note:
+        """Files with a message of their own, which they get once; the job's own message keeps the buttons."""
+        shown, lines, ts = [(image, None) for image in images], [self._words.say("apart")], ""
+        try:
+            ts = await self._shared(images)
+        except (ImageFileLost, Unreachable) as error:
+            lines = [self._missing(image, error) for image in images]
+        note = await self._put_finished(shown, lines)
+        # What people answer to is the message with the picture.
+        return replace(note, ts=ts) if ts else note
+
+    async def _shared(self, images: Sequence[Image]) -> str:
+        """Raises ImageFileLost or Unreachable."""
+        channel, thread = await self.tried(lambda: self._target(self.way))
+        if not self._apart:
+            seen_by_nobody, self._files = self._files, {}
+            for image in images:
+                self._files[image.id] = await self._begun(image)
+            self._apart = True
+            await self.keep_note(self._noted)
+            await self._deleted(seen_by_nobody.values())
+        files, comment = list(self._files.values()), render.notice(self.job, self._words, self._origin.name)
+        ts: str = await self.tried(lambda: shared(self._client, files, channel, thread, comment))
+        return ts
+
+    async def _deleted(self, files: Iterable[str]) -> None:
+        for file_id in files:
+            try:
+                with told_apart():
+                    await self._client.files_delete(file=file_id)
+            except Mishap as error:
+                log.info("a file that nobody sees stays", job=self.job.id, why=str(error))
+
     async def _file_of(self, image: Image) -> str:
-        """Uploaded where it is not, and noted before anything shows it. Raises ImageFileLost or Unreachable."""
+        """Noted before it is a file, and so uploaded once. Raises ImageFileLost or Unreachable."""
         noted = self._files.get(image.id)
         if noted is not None:
             try:
@@ -173,27 +226,30 @@ class SlackDelivery(Delivery[Shown]):
             except Unreachable as error:
                 if str(error) not in FILE_GONE:
                     raise
-                del self._files[image.id]
             else:
                 return noted
-        file_id = await self._uploaded(image)
-        await self.tried(lambda: until_processed(self._client, file_id))
+        file_id = self._files[image.id] = await self._begun(image)
+        await self.keep_note(self._noted)
+        await self.tried(lambda: completed(self._client, file_id))
         return file_id
 
-    async def _uploaded(self, image: Image) -> str:
+    async def _begun(self, image: Image) -> str:
         encoded = await self.service.encoded(image, FILE_MOST)
         assert encoded is not None
         alt_text = render.alt_text(image, None, self._words)
         name, content = f"{image.id}.{encoded.suffix}", encoded.bytes
-        file_id: str = await self.tried(lambda: uploaded(self._client, name, content, alt_text))
-        self._files[image.id] = file_id
-        await self.keep_note(self._noted_files)
+        file_id: str = await self.tried(lambda: begun(self._client, name, content, alt_text))
         return file_id
 
-    def _noted_files(self, note: Any) -> Note:
+    def _noted(self, note: Any) -> Note:
         if not isinstance(note, Note):
-            return Note(way=self.way, channel="", ts="", thread="", files=dict(self._files), gone=self.gone)
-        return replace(note, files=dict(self._files))
+            return self._note_of(self.way, "", "", "")
+        return replace(note, files=dict(self._files), apart=self._apart)
+
+    def _missing(self, image: Image, error: ImageFileLost | Unreachable) -> str:
+        if isinstance(error, ImageFileLost):
+            return self._words.failure(Failure(error.code, str(error)))
+        return self._not_shown(image, str(error))
 
     def _not_shown(self, image: Image, why: str) -> str:
         numbers = render.numbers_of(self.job)

@@ -40,6 +40,8 @@ class Note:
     thread: str
     #: Image ID -> Slack's file.
     files: Mapping[str, str] = field(default_factory=dict)
+    #: They come with a message of their own, as Slack showed them in no block.
+    apart: bool = False
     #: Why it is not on the first way; "" where it is.
     gone: str = ""
 

@@ -39,6 +39,13 @@ def restarting(job: Job, words: Words, name: str) -> Shown:
     return _underway(job, words.say("restarting"), words, name)
 
 
+def coming(job: Job, words: Words, name: str) -> Shown:
+    """Painted, and not shown yet."""
+    prompt = quote(job.request.prompt, PROMPT_SHOWN)
+    line = words.say("coming")
+    return Shown(_notice(job, line), [prompt, section([line]), context(_for(name, words))])
+
+
 def finished(
     job: Job,
     images: Sequence[tuple[Image, str | None]],
@@ -65,7 +72,12 @@ def finished(
         shown.append(section(notes))
     if images:
         shown.append(actions(_buttons(images[0][0], single=not numbers, words=words)))
-    return Shown(_notice(job, words.say("done.notice", person=quoted(name, NAME_SHOWN))), shown)
+    return Shown(notice(job, words, name), shown)
+
+
+def notice(job: Job, words: Words, name: str) -> str:
+    """That it is done, in words alone."""
+    return _notice(job, words.say("done.notice", person=quoted(name, NAME_SHOWN)))
 
 
 def failed(job: Job, failure: Failure, words: Words, name: str) -> Shown:

@@ -363,6 +363,7 @@ async def test_people_are_told_with_their_rights_and_locale(fake: FakeSlack, ada
 
 async def test_a_file_is_shown_in_a_block_once_it_is_processed(fake: FakeSlack, art: Channel, probe: Probe) -> None:
     fake.file_delay = 5
+    fake.image_blocks_share = True
     file_id = await upload(probe.client, PNG.data)
     (file,) = fake.files
     before = (await probe.client.files_info(file=file_id))["file"]

@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.chat.mishaps import Passing
-from adapters.slack.uploads import shared_as
+from adapters.slack import uploads
 from bot.errors import JobFailed
 from storage.deliveries import Deliveries
 from tests.adapters.discord.delivering import Refusing
@@ -142,9 +140,11 @@ async def test_a_lost_answer_to_the_last_edit_changes_nothing(
         await check_delivered_once(slack, art, rows)
 
 
+@pytest.mark.parametrize("share", [False, True])
 async def test_a_lost_answer_to_the_post_at_the_ending_shows_no_image_twice(
-    slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows
+    slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows, share: bool
 ) -> None:
+    slack.image_blocks_share = share
     executor = FakeExecutor()
     executor.hold()
     async with bot(executor):
@@ -152,11 +152,19 @@ async def test_a_lost_answer_to_the_post_at_the_ending_shows_no_image_twice(
         await ada.command(art, "/generate", "a cat")
         await slack.until(lambda: executor.works and requests(slack, "chat.postMessage"))
         executor.release()
-        await slack.until(lambda: slack.files and slack.files[0].completed)
-        await slack.until(lambda: len(requests(slack, "files.info")) >= 1)
+        await slack.until(lambda: rows.statuses() == ["done"])
+        tries = len(requests(slack, "chat.postMessage"))
+        # The one that is under way may still tell of the painting.
+        await slack.until(lambda: len(requests(slack, "chat.postMessage")) >= tries + 2)
         slack.heal()
         slack.fail("chat.postMessage", taken=True)
-        await check_delivered_once(slack, art, rows)
+        await settled(slack, rows, ["delivered"])
+
+    left_behind, shown = art.record
+    assert "The picture comes in a moment." in left_behind.shown
+    assert left_behind.files == []
+    assert set(rows.shown().values()) == {shown.ts}
+    assert len(shown.pictures) == len(slack.files) == 1
 
 
 @pytest.mark.parametrize("direct", [False, True], ids=["in a channel", "privately"])
@@ -320,29 +328,41 @@ async def test_an_ending_that_was_not_told_is_told_after_the_restart(
 async def test_what_was_uploaded_before_the_end_is_not_uploaded_again(
     slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows
 ) -> None:
-    async with bot():
-        slack.fail("chat.postMessage", status=503, times=None)
-        await ada.command(art, "/generate", "a cat --images 2")
-        await slack.until(lambda: rows.notes() and len(json.loads(rows.notes()[0] or "{}").get("files", {})) == 2)
-    assert art.record == []
-    slack.heal()
+    await uploaded_and_not_shown(slack, art, ada, bot, rows, images=2)
     async with bot(waiting()):
         await check_delivered_once(slack, art, rows, images=2)
 
 
-async def test_shares_tell_that_slack_had_taken_the_message_before_the_end(
+async def uploaded_and_not_shown(
+    slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows, *, images: int = 1
+) -> None:
+    """When the program ended."""
+    executor = waiting()
+    async with bot(executor):
+        await ada.command(art, "/generate", f"a cat --images {images}")
+        await only_message(slack, art, "Next in line")
+        await slack.until(lambda: rows.notes() != [""])
+        slack.fail("chat.update", status=503, times=None)
+        executor.become_ready()
+        await slack.until(lambda: sum(file.completed for file in slack.files) == images)
+        await slack.until(lambda: len(json.loads(rows.notes()[0])["files"]) == images)
+    assert finished(art) == []
+    slack.heal()
+
+
+async def test_an_upload_that_was_not_completed_before_the_end_is_made_anew(
     slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows
 ) -> None:
+    slack.fail("files.completeUploadExternal", status=503, times=None)
     async with bot():
-        slack.fail("chat.postMessage", status=503, times=None)
         await ada.command(art, "/generate", "a cat")
-        await slack.until(lambda: rows.notes() and json.loads(rows.notes()[0] or "{}").get("files"))
-        slack.heal()
-        slack.delay("chat.postMessage", 0.2, times=1)
-        slack.fail("chat.postMessage", taken=True)
-        await slack.until(lambda: finished(art))
+        await slack.until(lambda: requests(slack, "files.completeUploadExternal"))
+    slack.heal()
     async with bot(waiting()):
-        await check_delivered_once(slack, art, rows)
+        message = await check_delivered_once(slack, art, rows, files=2)
+    lost, shown = slack.files
+    assert not lost.completed
+    assert message.pictures[0].file is shown
 
 
 async def test_a_taken_ending_that_was_not_written_down_is_not_shown_again(
@@ -389,42 +409,129 @@ async def test_a_message_that_is_being_posted_at_the_end_is_not_posted_again(
 async def test_a_noted_file_that_somebody_deleted_meanwhile_is_uploaded_anew(
     slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows
 ) -> None:
-    async with bot():
-        slack.fail("chat.postMessage", status=503, times=None)
-        await ada.command(art, "/generate", "a cat")
-        await slack.until(lambda: rows.notes() and json.loads(rows.notes()[0] or "{}").get("files"))
-    slack.heal()
+    await uploaded_and_not_shown(slack, art, ada, bot, rows)
     slack.files[0].deleted = True
     async with bot(waiting()):
         await check_delivered_once(slack, art, rows, files=2)
     assert not art.messages[0].pictures[0].file.deleted
 
 
-@pytest.mark.parametrize("error", ["internal_error", "ratelimited"])
-async def test_a_file_that_cannot_be_looked_at_now_is_not_taken_for_unseen(
-    slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows, error: str
-) -> None:
-    async with bot():
-        message = await paint(slack, rows, ada, art)
-    client, (file,) = AsyncWebClient(slack.bot_token, slack.api_url, retry_handlers=[]), slack.files
-    slack.fail("files.info", error=error)
-    with pytest.raises(Passing):
-        await shared_as(client, file.id, art.id)
-    assert await shared_as(client, file.id, art.id) == message.ts
-
-    file.deleted = True
-    assert await shared_as(client, file.id, art.id) is None
-
-
-async def test_a_file_that_slack_shows_in_no_block_does_not_keep_the_ending_back(
-    slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_file_that_blocks_do_not_show_yet_is_shown_a_little_later(
+    slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows, times: int
 ) -> None:
     async with bot(tempo=LACONIC):
-        slack.fail("chat.update", error="invalid_blocks")
+        slack.fail("chat.update", error="invalid_blocks", times=times)
         await ada.command(art, "/generate", "a cat")
-        await settled(slack, rows, ["delivered"])
+        await check_delivered_once(slack, art, rows)
+
+
+# Where blocks show no files
+
+
+@pytest.fixture
+def no_blocks(slack: FakeSlack) -> FakeSlack:
+    slack.blocks_show_files = False
+    return slack
+
+
+def carriers(channel: Channel) -> list[FakeMessage]:
+    """Messages that ever were there and came with files."""
+    return [message for message in channel.record if message.files]
+
+
+@pytest.mark.parametrize("images", [1, 3])
+async def test_what_no_block_shows_comes_in_a_message_of_its_own(
+    no_blocks: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows, images: int
+) -> None:
+    async with bot():
+        await ada.command(art, "/generate", f"a cat --images {images}")
+        await settled(no_blocks, rows, ["delivered"])
+
+    buttons, pictures = art.record
+    assert "Slack could not show it in this message" in buttons.shown
+    assert {"Again", "Recipe"} <= set(buttons.labels)
+    assert "Ada" in pictures.text
+    assert "a cat" in pictures.text
+    assert len(pictures.files) == images
+    assert all("a cat" in (file.alt_txt or "") for file in pictures.files)
+    assert rows.shown().keys() == {file.name.removesuffix(".png") for file in pictures.files}
+    assert set(rows.shown().values()) == {pictures.ts}
+    # Those that nobody saw are gone.
+    assert [file for file in no_blocks.files if not file.deleted] == pictures.files
+
+
+async def test_a_picture_that_came_apart_is_refined_in_its_thread(
+    no_blocks: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows
+) -> None:
+    async with bot() as limner:
+        await ada.command(art, "/generate", "a cat")
+        await settled(no_blocks, rows, ["delivered"])
+        (pictures,) = carriers(art)
+        await ada.mention(art, "warmer light", thread=pictures)
+        await settled(no_blocks, rows, ["delivered"] * 2)
+
+        parent, refined = limner.executor.works
+    assert getattr(refined.request, "image_id", None) == parent.image_ids[0]
+    _, there = carriers(art)
+    assert there.thread_ts == pictures.ts
+
+
+async def test_a_private_picture_comes_apart_in_direct_messages(
+    no_blocks: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows
+) -> None:
+    async with bot():
+        await ada.command(art, "/generate", "a cat --private")
+        await settled(no_blocks, rows, ["delivered"])
+    assert carriers(art) == []
+    assert len(carriers(no_blocks.dm(ada))) == 1
+
+
+async def test_a_lost_answer_shares_no_picture_twice(
+    no_blocks: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows
+) -> None:
+    async with bot():
+        no_blocks.fail("files.completeUploadExternal", taken=True, times=2)
+        await ada.command(art, "/generate", "a cat")
+        await settled(no_blocks, rows, ["delivered"])
+    assert len(carriers(art)) == 1
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_a_picture_that_was_to_come_apart_at_the_end_comes_once(
+    no_blocks: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows, taken: bool
+) -> None:
+    async with bot():
+        await ada.command(art, "/generate", "a cat")
+        await no_blocks.until(lambda: '"files": {"' in "".join(rows.notes()))
+        no_blocks.fail("files.completeUploadExternal", taken=taken, times=None)
+        await no_blocks.until(lambda: '"apart": true' in "".join(rows.notes()))
+        await no_blocks.until(lambda: "channel_id" in str(requests(no_blocks, "files.completeUploadExternal")[-1].args))
+    assert len(carriers(art)) == taken
+    no_blocks.heal()
+    async with bot(waiting()):
+        await settled(no_blocks, rows, ["delivered"])
+    (pictures,) = carriers(art)
+    assert set(rows.shown().values()) == {pictures.ts}
+
+
+async def test_what_slack_shows_in_no_way_does_not_keep_the_ending_back(
+    no_blocks: FakeSlack,
+    art: Channel,
+    ada: Person,
+    bot: StartBot,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(uploads, "LOOKS", (0.01, 0.02))
+    async with bot():
+        no_blocks.fail("files.completeUploadExternal", error="internal_error")
+        await ada.command(art, "/generate", "a cat")
+        await no_blocks.until(lambda: '"apart": true' in "".join(rows.notes()))
+        no_blocks.file_delay = 1000
+        await settled(no_blocks, rows, ["delivered"])
 
     (message,) = art.record
     assert "The image could not be shown here" in message.shown
     assert "Refine" in message.labels
-    assert slack.dm(ada).record == []
+    assert no_blocks.dm(ada).record == []

@@ -169,7 +169,7 @@ class FileHost:
 
     def can_be_shown(self, picture: Json) -> bool:
         """Whether a block may show what it names now."""
-        file = self.of_block(picture)
+        file = self.of_block(picture) if self._fake.blocks_show_files else None
         if file is None or file.deleted or not file.processed or not file.can_be_seen_by_bot():
             return False
         return file.mimetype in SHOWABLE

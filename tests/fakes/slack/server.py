@@ -53,7 +53,9 @@ class FakeSlack:
         #: Seconds until an upload counts as processed.
         self.file_delay = 0.0
         #: Whether an image block that shows a file counts among its shares. Nobody says so of the real Slack.
-        self.image_blocks_share = True
+        self.image_blocks_share = False
+        #: Whether blocks may show files at all.
+        self.blocks_show_files = True
         #: Whether what people type behind a command comes with &, < and > escaped.
         self.escapes_commands = True
         #: Where the bot takes events over HTTP; None is for Socket Mode.
