@@ -6,12 +6,12 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import structlog
-from pydantic import AnyUrl
+from pydantic import AnyUrl, SecretStr
 
 from adapters.web import app as web
 from adapters.web.server import listen, server
@@ -40,6 +40,9 @@ LOCK = "lock"
 
 #: Kept from the worker, which has no use for them.
 SECRETS = ("DISCORD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "LIMNER_API_KEYS")
+
+#: Path -> what takes all that a platform POSTs there.
+Doors = Mapping[str, Callable[..., Awaitable[None]]]
 
 log = structlog.get_logger(__name__)
 
@@ -93,12 +96,14 @@ async def serve(
     started: Callable[[int], None] = lambda port: None,
 ) -> None:
     """Runs until SIGTERM or Ctrl-C, then drains. `started` hears the port that the server listens on."""
+    check_slack(settings)
     socket = listen(settings.http_host, settings.http_port)
     stop = asyncio.Event()
     with socket, told_to_stop(stop):
         async with open_service(settings, executor=executor) as service:
-            http = server(web.build(service, [key.get_secret_value() for key in settings.api_keys]))
-            async with chats(settings, service), asyncio.TaskGroup() as tasks:
+            keys = [key.get_secret_value() for key in settings.api_keys]
+            async with chats(settings, service) as doors, asyncio.TaskGroup() as tasks:
+                http = server(web.build(service, keys, doors))
                 serving = tasks.create_task(http.serve(sockets=[socket]), name="web")
                 started(socket.getsockname()[1])
                 await stop.wait()
@@ -109,23 +114,75 @@ async def serve(
 
 
 @asynccontextmanager
-async def chats(settings: Settings, service: Service) -> AsyncIterator[None]:
+async def chats(settings: Settings, service: Service) -> AsyncIterator[Doors]:
     """Connects to the platforms that there are tokens for. Raises CannotStart, also later, where one is refused."""
     async with AsyncExitStack() as connections:
         if settings.discord_token is not None:
-            # Imported only where it is used: it takes a third of a second and 20 MB.
-            from adapters.discord.client import connected
-            from adapters.discord.library_log import heard
+            await connections.enter_async_context(on_discord(settings, service, settings.discord_token))
+        doors: Doors = {}
+        if settings.slack_bot_token is not None:
+            doors = await connections.enter_async_context(on_slack(settings, service, settings.slack_bot_token))
+        yield doors
 
-            connections.enter_context(heard())
-            token = settings.discord_token.get_secret_value()
-            api_url, gateway_url = text(settings.discord_api_url), text(settings.discord_gateway_url)
-            await connections.enter_async_context(connected(service, token, api_url=api_url, gateway_url=gateway_url))
-        yield
+
+# Adapters are imported only where they are used: each takes a third of a second and 20 MB.
+
+
+@asynccontextmanager
+async def on_discord(settings: Settings, service: Service, token: SecretStr) -> AsyncIterator[None]:
+    from adapters.discord.client import connected
+    from adapters.discord.library_log import heard
+
+    api_url, gateway_url = text(settings.discord_api_url), text(settings.discord_gateway_url)
+    with heard():
+        async with connected(service, token.get_secret_value(), api_url=api_url, gateway_url=gateway_url):
+            yield
+
+
+@asynccontextmanager
+async def on_slack(settings: Settings, service: Service, token: SecretStr) -> AsyncIterator[Doors]:
+    from adapters.slack.connection import connected
+    from adapters.slack.library_log import heard
+    from adapters.slack.manifest import HTTP_PATH
+
+    if settings.slack_app_token is not None and settings.slack_signing_secret is not None:
+        log.info("slack connects by Socket Mode: SLACK_APP_TOKEN is set, so SLACK_SIGNING_SECRET is not used")
+    with heard():
+        async with connected(
+            service,
+            token.get_secret_value(),
+            app_token=said(settings.slack_app_token),
+            signing_secret=said(settings.slack_signing_secret),
+            api_url=text(settings.slack_api_url),
+            admins=settings.slack_admins,
+        ) as app:
+            yield {} if app.door is None else {HTTP_PATH: app.door}
+
+
+def check_slack(settings: Settings) -> None:
+    """Raises CannotStart where a part is missing without which Slack cannot be connected."""
+    ways = {"SLACK_APP_TOKEN": settings.slack_app_token, "SLACK_SIGNING_SECRET": settings.slack_signing_secret}
+    given = [name for name, value in ways.items() if value is not None]
+    if settings.slack_bot_token is not None and not given:
+        raise CannotStart(
+            "SLACK_BOT_TOKEN alone does not connect Slack. Set SLACK_APP_TOKEN too, the app-level token (xapp-) with "
+            "which Limner opens a connection to Slack by itself; or SLACK_SIGNING_SECRET, if Slack shall come to "
+            "/slack/events of this server. Both stand on the page Basic Information of your app at "
+            "https://api.slack.com/apps."
+        )
+    if settings.slack_bot_token is None and given:
+        raise CannotStart(
+            f"{' and '.join(given)} without SLACK_BOT_TOKEN does not connect Slack. Set SLACK_BOT_TOKEN to the Bot "
+            "User OAuth Token (xoxb-) from the page OAuth & Permissions of your app at https://api.slack.com/apps."
+        )
 
 
 def text(url: AnyUrl | None) -> str | None:
     return None if url is None else str(url)
+
+
+def said(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def menu(settings: Settings) -> Menu:

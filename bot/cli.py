@@ -249,7 +249,7 @@ def _banner(settings: Settings, port: int) -> None:
         ("Model", f"{model}  (loading in a worker; jobs wait meanwhile)", True),
         ("Data", str(settings.data_dir.resolve()), True),
         _discord(settings),
-        ("Slack", _slack(settings), False),
+        _slack(settings),
     ]
     out.print(f"[bold]Limner {bot.__version__}[/] is running. Ctrl-C stops it.", highlight=False)
     for name, text, well in lines:
@@ -263,7 +263,9 @@ def _discord(settings: Settings) -> tuple[str, str, bool]:
     return "Discord", "connecting; the log says when it is there, and the link that invites it", True
 
 
-def _slack(settings: Settings) -> str:
-    if settings.slack_bot_token is not None:
-        return "not connected: SLACK_BOT_TOKEN is set, but this version has no adapter for it yet"
-    return "not connected; SLACK_BOT_TOKEN with SLACK_APP_TOKEN will connect it"
+def _slack(settings: Settings) -> tuple[str, str, bool]:
+    if settings.slack_bot_token is None:
+        return "Slack", "not connected; SLACK_BOT_TOKEN with SLACK_APP_TOKEN will connect it", False
+    if settings.slack_app_token is not None:
+        return "Slack", "connecting; the log says when it is there", True
+    return "Slack", "connecting; Slack comes to /slack/events, the log says when it is there", True

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import bot
-from bot.app import DATABASE, text, worker_environment
+from bot.app import DATABASE, said, text, worker_environment
 from bot.errors import CannotStart
 from bot.inference.wire import NO_REFINER
 from bot.settings import Settings, read_settings
@@ -51,8 +51,11 @@ async def examine(console: Console) -> bool:
             Finding("settings", str(error), "Correct the variable in the environment, .env or limner.toml.")
         )
     else:
-        findings += [*await _gpu_side(settings), *_disk(settings), *await _database(settings), *_tokens(settings)]
-        findings += await _discord(settings)
+        findings += [*await _gpu_side(settings), *_disk(settings), *await _database(settings)]
+        chats = [*await _discord(settings), *await _slack(settings)]
+        # What Slack's checkup says of a token is more exact.
+        judged = {finding.subject for finding in chats}
+        findings += [*(finding for finding in _tokens(settings) if finding.subject not in judged), *chats]
     for finding in findings:
         _print(finding, console)
     wrong = sum(finding.remedy is not None for finding in findings)
@@ -138,10 +141,12 @@ async def _database(settings: Settings) -> list[Finding]:
 
 
 def _tokens(settings: Settings) -> Iterator[Finding]:
+    """By their looks alone."""
     tokens = (
         ("DISCORD_TOKEN", settings.discord_token, ""),
         ("SLACK_BOT_TOKEN", settings.slack_bot_token, "xoxb-"),
         ("SLACK_APP_TOKEN", settings.slack_app_token, "xapp-"),
+        ("SLACK_SIGNING_SECRET", settings.slack_signing_secret, ""),
         ("HF_TOKEN", settings.hf_token, "hf_"),
     )
     for name, token, prefix in tokens:
@@ -173,8 +178,25 @@ async def _discord(settings: Settings) -> list[Finding]:
     return [Finding(one.subject, one.what, one.remedy) for one in found]
 
 
+async def _slack(settings: Settings) -> list[Finding]:
+    """Asked on Slack itself."""
+    if settings.slack_bot_token is None:
+        return []
+    from adapters.slack.checkup import checkup
+
+    found = await checkup(
+        settings.slack_bot_token.get_secret_value(),
+        app_token=said(settings.slack_app_token),
+        signing_secret=said(settings.slack_signing_secret),
+        api_url=text(settings.slack_api_url),
+        public_url=settings.public_url,
+        admins=settings.slack_admins,
+    )
+    return [Finding(one.subject, one.what, one.remedy) for one in found]
+
+
 def _print(finding: Finding, console: Console) -> None:
     mark = "[green]ok[/]" if finding.remedy is None else "[red]!![/]"
-    console.print(f"{mark}  {finding.subject:16}{escape(finding.what)}", soft_wrap=True, highlight=False)
+    console.print(f"{mark}  {finding.subject:15} {escape(finding.what)}", soft_wrap=True, highlight=False)
     if finding.remedy is not None:
         console.print(f"    {'':16}-> {escape(finding.remedy)}", soft_wrap=True, highlight=False)

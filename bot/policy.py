@@ -17,6 +17,8 @@ class Asker:
     place: str = ""
     #: The place, where it is closed to a part of the space: only there is seen what is made there. None: open to all.
     closed_to: str | None = None
+    #: From elsewhere: sees only what is made in the place, and of one's own.
+    outsider: bool = False
     #: Only the requester shall see what is made.
     private: bool = False
     #: May show and make what is for adults.
@@ -42,7 +44,8 @@ def owns(asker: Asker, thing: Image | Job) -> bool:
 
 def may_see(asker: Asker, thing: Image | Job) -> bool:
     """Who may see an image may also refine it."""
-    return owns(asker, thing) or thing.audience in {asker.space, asker.closed_to} - {""}
+    open_to = {asker.closed_to} if asker.outsider else {asker.space, asker.closed_to}
+    return owns(asker, thing) or thing.audience in open_to - {""}
 
 
 def fits_here(asker: Asker, thing: Image | Job) -> bool:

@@ -13,6 +13,10 @@ from bot.quality import Menu
 
 #: Characters of what was typed that a mistake repeats, at most.
 QUOTED = 40
+#: A value may stand between quotation marks, also the round ones that phones make of them.
+QUOTES = re.compile(
+    "[\"\u201c\u201d\u201e]([^\"\u201c\u201d\u201e]*)[\"\u201c\u201d]|['`\u2018\u2019]([^'`\u2018\u2019]*)['`\u2018\u2019]"
+)
 #: As many as the largest seed has.
 DIGITS_MAX = 20
 #: How like a known option another one must be to be taken for it, as difflib counts.
@@ -139,7 +143,7 @@ class _Rule:
     def divided(self, words: list[str]) -> tuple[str, list[str]]:
         """The value, and what belongs to the prompt again."""
         takes = len(words) if self.takes is None else self.takes
-        return " ".join(words[:takes]), words[takes:]
+        return _unquoted(" ".join(words[:takes])), words[takes:]
 
     def value(self, option: _Option, text: str) -> object:
         if self.takes == 0 and option.glued:
@@ -270,6 +274,11 @@ def _check(mistakes: Sequence[Mistake], check: Callable[[], object]) -> None:
         found = wrong.mistakes
     if mistakes or found:
         raise BadRequest(*mistakes, *found)
+
+
+def _unquoted(text: str) -> str:
+    quoted = QUOTES.fullmatch(text)
+    return text if quoted is None else (quoted[1] or quoted[2] or "")
 
 
 def _short(text: str) -> str:

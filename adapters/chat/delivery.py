@@ -235,7 +235,7 @@ class Delivery(ABC, Generic[Shown]):
             await self._follow()
         except NotFound:
             log.info("the job was erased before it was delivered", job=self.job.id)
-            await self._take_back()
+            await self.take_back()
         except Exception:
             log.exception("delivery broke off", job=self.job.id)
             raise
@@ -342,7 +342,7 @@ class Delivery(ABC, Generic[Shown]):
         self._screen = self._note = None
         self.tell_first(None)
 
-    async def _take_back(self) -> None:
+    async def take_back(self) -> None:
         """Who erased the job may have known nothing of this message."""
         screen = self._screen
         with suppress(Unreachable, TooLarge):
@@ -375,7 +375,7 @@ class Delivery(ABC, Generic[Shown]):
             messages = dict.fromkeys((image.id for image in images), self.message_of(note))
         deleted = await self._written(lambda: self.service.delivered(self.job.id, messages))
         if isinstance(ending, Done) and len(deleted) == len(images):
-            await self._take_back()
+            await self.take_back()
         elif deleted:
             await self.put_images([image for image in images if image.id not in deleted])
 

@@ -11,6 +11,7 @@ import aiohttp
 import discord
 import yarl
 
+from adapters.chat.checkup import Found, named
 from adapters.discord.client import UNREACHABLE, point_to
 from adapters.discord.invite import invitation
 from adapters.discord.markdown import plain
@@ -25,8 +26,8 @@ GOODBYE = 0.5
 PAGE, PAGES = 200, 5
 #: Servers whose channels are looked at.
 LOOKED_INTO = 10
-#: Names that are listed, and characters of each.
-NAMES, NAME = 3, 40
+#: Characters of a name.
+NAME = 40
 HELLO = 10
 #: Subjects.
 BOT, INVITE, GATEWAY = "discord bot", "discord invite", "discord gateway"
@@ -46,14 +47,6 @@ ASKED_FOR = {
 
 #: Where pictures are asked for and shown. Posts of a forum are threads.
 Channel = discord.TextChannel | discord.VoiceChannel | discord.ForumChannel
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    subject: str
-    what: str
-    #: What to do; None where all is well.
-    remedy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +202,7 @@ class Checkup:
         if more > 0:
             remedy = f"Mend those above, then look again. {self._invitation} mends what holds in a whole server."
             wrong[LOOKED_INTO:] = [Found(SERVER, f"and {more} more in which something is missing", remedy)]
-        names = _named([server.name for server in servers])
+        names = named([server.name for server in servers])
         partly = f"; the channels of the first {LOOKED_INTO} were looked at" if len(servers) > LOOKED_INTO else ""
         return [Found(SERVERS, names + partly), *wrong]
 
@@ -241,13 +234,13 @@ class Checkup:
         except (discord.Forbidden, discord.NotFound, discord.InvalidData):
             # It was thrown out meanwhile, or there are channels of a kind that the library does not know yet.
             return None
-        named: dict[str, list[str]] = {}
+        lacking: dict[str, list[str]] = {}
         for channel in channels:
             if isinstance(channel, Channel) and (name := _missing(channel, me)) and name not in server.lacking:
-                named.setdefault(name, []).append(f"#{plain(channel.name, NAME)}")
-        if not named:
+                lacking.setdefault(name, []).append(f"#{plain(channel.name, NAME)}")
+        if not lacking:
             return None
-        parts = [f"{ASKED_FOR[name]} in {_named(names)}" for name, names in named.items()]
+        parts = [f"{ASKED_FOR[name]} in {named(names)}" for name, names in lacking.items()]
         remedy = "Give it to the bot's role in the channel's settings, under Permissions."
         return Found(SERVER, f"in {server.name} the bot lacks {'; '.join(parts)}", remedy)
 
@@ -268,9 +261,3 @@ def _missing(channel: Channel, me: discord.Member) -> str | None:
 
 def _lacking(permissions: discord.Permissions, names: Sequence[str] | dict[str, str]) -> list[str]:
     return [name for name in names if not getattr(permissions, name)]
-
-
-def _named(names: Sequence[str]) -> str:
-    """Some of them, and how many more."""
-    shown = ", ".join(names[:NAMES])
-    return shown if len(names) <= NAMES else f"{shown} and {len(names) - NAMES} more"

@@ -10,16 +10,16 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 import bot
+from adapters.chat.mishaps import Passing, Unreachable
 from adapters.chat.refusals import Unclear
 from adapters.chat.words import channels
 from adapters.slack import render, reports
 from adapters.slack.blocks import Shown
 from adapters.slack.desk import Ask, Desk
-from adapters.slack.mishaps import told_apart
 from adapters.slack.people import PLATFORM, requester_of
+from adapters.slack.tokens import unescaped
 from adapters.slack.uploads import sent
 from adapters.slack.words import Words, words_for
-from bot.errors import Forbidden
 from bot.policy import Asker, Rules
 from bot.service import Service
 
@@ -29,8 +29,13 @@ VERSIONS = {name: version(name) for name in ("slack-bolt", "diffusers", "torch")
 EXPORT_MOST = 2**30
 PERSON = re.compile(r"<@(?P<user>[UW][A-Z0-9]{1,20})(?:\|[^>]*)?>")
 CHANNEL = re.compile(r"<#(?P<channel>[CG][A-Z0-9]{1,20})(?:\|[^>]*)?>")
-OPTION = re.compile(r"--(?P<name>jobs|images|steps|days)[ =](?P<number>[0-9]{1,5})(?![0-9])")
+#: Phones make one dash of two hyphens.
+OPTION = re.compile(r"(?:--|[\u2013\u2014])(?P<name>[a-z]+)(?:=|\s+)(?P<number>-?[0-9]{1,20})(?!\S)", re.IGNORECASE)
 RULES = {"jobs": "jobs_each", "images": "images_most", "steps": "steps_most"}
+#: Of any of those, and of an age.
+LIMIT_MOST, DAYS_MOST = 1000, 36_500
+#: Characters of what is not understood that an answer repeats.
+REPEATED = 80
 
 #: Takes who asks, in which words, and what follows the command's word.
 Act = Callable[[Asker, Words, str], Awaitable[Shown]]
@@ -43,11 +48,13 @@ class Admin:
         self._client = client
         self._service = service
         self._desk = desk
-        self._by_word: Mapping[str, Act] = {
+        self._for_all: Mapping[str, Act] = {
             "help": self._help,
             "about": self._about,
             "mydata": self._mydata,
             "forget": self._forget,
+        }
+        self._for_admins: Mapping[str, Act] = {
             "pause": self._pause,
             "resume": self._resume,
             "block": self._block,
@@ -74,18 +81,21 @@ class Admin:
     async def limner(self, ask: Ask, text: str) -> None:
         asker, someone = await self._desk.asker(ask)
         words = words_for(someone.locale)
-        word, _, rest = text.strip().partition(" ")
-        act = self._by_word.get(word.lower() or "help")
-        if act is None:
-            nearest = difflib.get_close_matches(word.lower(), self._by_word, n=1)
-            if nearest:
-                raise Unclear("command.unknown.suggested", word=words.quoted(word, 40), suggestion=nearest[0])
-            raise Unclear("command.unknown", word=words.quoted(word, 40), words=", ".join(self._by_word))
-        try:
-            shown = await act(asker, words, rest)
-        except Forbidden as error:
-            raise Unclear("admins_only") from error
-        await self._desk.tell(ask, shown)
+        word, rest = (*text.split(maxsplit=1), "", "")[:2]
+        act = self._act(word.lower() or "help", words)
+        if act in self._for_admins.values() and not asker.admin:
+            raise Unclear("admins_only")
+        await self._desk.tell(ask, await act(asker, words, rest))
+
+    def _act(self, word: str, words: Words) -> Act:
+        """Raises Unclear."""
+        known = {**self._for_all, **self._for_admins}
+        if word in known:
+            return known[word]
+        shown = words.quoted(unescaped(word), REPEATED)
+        if nearest := difflib.get_close_matches(word, known, n=1):
+            raise Unclear("command.unknown.suggested", word=shown, suggestion=nearest[0])
+        raise Unclear("command.unknown", word=shown, words=", ".join(known))
 
     async def _help(self, asker: Asker, words: Words, rest: str) -> Shown:
         return reports.guide(words, admin=asker.admin)
@@ -95,17 +105,28 @@ class Admin:
 
     async def _mydata(self, asker: Asker, words: Words, rest: str) -> Shown:
         """Comes as a file in direct messages."""
+        check_nothing_left(rest, words)
         belongings, export = await self._service.export(asker, EXPORT_MOST)
         key = "mydata" if export.complete else "mydata.partly"
         text = words.say(key, images=len(belongings.images), jobs=len(belongings.jobs))
         user = asker.requester.partition(":")[2]
-        with told_apart():
-            opened = await self._client.conversations_open(users=[user])
-        direct = str(opened["channel"]["id"])
-        await sent(self._client, "limner-mydata.zip", export.zip, text, direct)
-        return render.answer(text)
+        await self._send(user, export.zip, text)
+        return render.answer(words.say("mydata.sent"))
+
+    async def _send(self, user: str, content: bytes, text: str) -> None:
+        """Raises Unclear where it did not arrive."""
+        key = "no_direct_messages.file"
+        try:
+            direct = await self._desk.talk_with(user)
+            key = "mydata.not_sent"
+            await sent(self._client, "limner-mydata.zip", content, text, direct)
+        except Unreachable as error:
+            raise Unclear(key, why=error) from error
+        except Passing as error:
+            raise Unclear("mydata.not_now") from error
 
     async def _forget(self, asker: Asker, words: Words, rest: str) -> Shown:
+        check_nothing_left(rest, words)
         belongings = await self._service.belongings(asker)
         if not belongings.jobs and not belongings.images:
             return render.answer(words.say("confirm.forget.nothing"))
@@ -114,22 +135,24 @@ class Admin:
         return render.confirmation(question, "forget", "me", words)
 
     async def _pause(self, asker: Asker, words: Words, rest: str) -> Shown:
+        check_nothing_left(rest, words)
         await self._service.change_rules(asker, lambda rules: replace(rules, paused=True))
         return render.answer(words.say("paused"))
 
     async def _resume(self, asker: Asker, words: Words, rest: str) -> Shown:
+        check_nothing_left(rest, words)
         await self._service.change_rules(asker, lambda rules: replace(rules, paused=False))
         return render.answer(words.say("resumed"))
 
     async def _block(self, asker: Asker, words: Words, rest: str) -> Shown:
-        user = person_in(rest, "block")
+        user = person_in(rest, "block", words)
         changed = await self._service.block(requester_of(user), asker)
         return render.answer(
             words.say("blocked" if changed else "blocked.already", person=await self._name(user, words))
         )
 
     async def _unblock(self, asker: Asker, words: Words, rest: str) -> Shown:
-        user = person_in(rest, "unblock")
+        user = person_in(rest, "unblock", words)
         changed = await self._service.unblock(requester_of(user), asker)
         return render.answer(words.say("unblocked" if changed else "not_blocked", person=await self._name(user, words)))
 
@@ -138,8 +161,8 @@ class Admin:
 
     async def _limits(self, asker: Asker, words: Words, rest: str) -> Shown:
         """0 lifts a limit; without options they are shown."""
-        given = options_in(rest, words)
-        said: dict[str, Any] = {RULES[name]: number or None for name, number in given.items() if name in RULES}
+        given = options_in(rest, words, dict.fromkeys(RULES, LIMIT_MOST))
+        said: dict[str, Any] = {RULES[name]: number or None for name, number in given.items()}
         rules = await self._service.change_rules(asker, lambda rules: replace(rules, **said))
         none = words.say("limits.none")
         return render.answer(
@@ -153,37 +176,43 @@ class Admin:
 
     async def _channels(self, asker: Asker, words: Words, rest: str) -> Shown:
         """`allow|forbid|list|everywhere`, and channels; without any it is this one."""
-        action, _, named = rest.strip().partition(" ")
-        if CHANNEL.sub("", named).strip(" ,"):
-            raise Unclear("command.no_channel")
-        chosen = frozenset(found["channel"] for found in CHANNEL.finditer(named)) or frozenset({asker.place})
+        action, named = (*rest.split(maxsplit=1), "", "")[:2]
         match action.lower():
             case "allow":
+                chosen = channels_in(named, asker)
                 rules = await self._places(asker, lambda listed: listed | chosen)
             case "forbid":
-                listed = (await self._service.rules(asker)).places
-                if asker.admin and listed and listed <= chosen:
-                    raise Unclear("channels.last", channel=channels(sorted(listed)))
-                rules = await self._places(asker, lambda listed: listed - chosen)
+                rules = await self._forbid(asker, channels_in(named, asker), words)
             case "everywhere":
+                check_nothing_left(named, words)
                 rules = await self._places(asker, lambda listed: frozenset())
             case "list" | "":
-                rules = await self._places(asker, lambda listed: listed)
+                check_nothing_left(named, words)
+                rules = await self._service.rules(asker)
             case _:
-                raise Unclear("command.too_much", text=words.quoted(rest, 80))
-        if not rules.places:
-            return render.answer(words.say("channels.everywhere"))
-        return render.answer(words.say("channels.allowed", channels=channels(sorted(rules.places))))
+                raise not_understood(rest, words)
+        return render.answer(listed_in(rules, words))
+
+    async def _forbid(self, asker: Asker, chosen: frozenset[str], words: Words) -> Rules:
+        """Taking the last one off would open all the others, which nobody means who forbids something."""
+        rules = await self._service.rules(asker)
+        if unlisted := chosen - rules.places:
+            raise Unclear("channels.not_listed", channel=channels(sorted(unlisted)), now=listed_in(rules, words))
+        if rules.places <= chosen:
+            raise Unclear("channels.last", channel=channels(sorted(rules.places)))
+        return await self._places(asker, lambda listed: listed - chosen)
 
     async def _places(self, asker: Asker, change: Callable[[frozenset[str]], frozenset[str]]) -> Rules:
         return await self._service.change_rules(asker, lambda rules: replace(rules, places=change(rules.places)))
 
     async def _purge(self, asker: Asker, words: Words, rest: str) -> Shown:
-        if not asker.admin:
-            raise Forbidden
-        person = PERSON.search(rest)
-        user = person["user"] if person else None
-        days = options_in(PERSON.sub("", rest), words).get("days", 0)
+        rest, people = parted(rest)
+        if len(people) > 1:
+            raise Unclear("command.one_person", word="purge")
+        if not people and rest.lstrip().startswith("@"):
+            raise Unclear("command.no_person", word="purge")
+        user = people[0] if people else None
+        days = options_in(rest, words, {"days": DAYS_MOST}).get("days", 0)
         name = await self._name(user, words) if user else ""
         key = {(False, False): "everything", (True, False): "person", (False, True): "older"}.get(
             (user is not None, days > 0), "person_older"
@@ -192,16 +221,56 @@ class Admin:
         return render.confirmation(question, "purge", f"{days}/{user or ''}", words)
 
 
-def person_in(text: str, word: str) -> str:
+def person_in(text: str, word: str, words: Words) -> str:
+    """The only one who is named. Raises Unclear."""
+    rest, people = parted(text)
+    if len(people) != 1:
+        raise Unclear("command.one_person" if people else "command.no_person", word=word)
+    check_nothing_left(rest, words)
+    return people[0]
+
+
+def parted(text: str) -> tuple[str, list[str]]:
+    """What is said besides, and the IDs of the people who are named."""
+    return PERSON.sub(" ", text), list(dict.fromkeys(found["user"] for found in PERSON.finditer(text)))
+
+
+def channels_in(text: str, asker: Asker) -> frozenset[str]:
+    """Without any, the one in which is asked. Raises Unclear."""
+    named = frozenset(found["channel"] for found in CHANNEL.finditer(text))
+    if CHANNEL.sub("", text).strip(" ,\n\t"):
+        raise Unclear("command.no_channel")
+    # Direct messages are no channel that could be listed.
+    if not named and not asker.place.startswith(("C", "G")):
+        raise Unclear("command.no_channel")
+    return named or frozenset({asker.place})
+
+
+def listed_in(rules: Rules, words: Words) -> str:
+    if not rules.places:
+        return words.say("channels.everywhere")
+    return words.say("channels.allowed", channels=channels(sorted(rules.places)))
+
+
+def options_in(text: str, words: Words, most: Mapping[str, int]) -> dict[str, int]:
+    """Of those that there are, which go from 0 to their most. Raises Unclear for everything else that is said."""
+    given: dict[str, int] = {}
+    for found in OPTION.finditer(text):
+        name, number = found["name"].lower(), int(found["number"])
+        if name not in most or name in given:
+            raise not_understood(found[0], words)
+        if not 0 <= number <= most[name]:
+            raise Unclear("command.range", option=name, most=most[name])
+        given[name] = number
+    check_nothing_left(OPTION.sub(" ", text), words)
+    return given
+
+
+def check_nothing_left(text: str, words: Words) -> None:
     """Raises Unclear."""
-    found = PERSON.search(text)
-    if found is None:
-        raise Unclear("command.no_person", word=word)
-    return found["user"]
+    if text.strip():
+        raise not_understood(text, words)
 
 
-def options_in(text: str, words: Words) -> dict[str, int]:
-    """Raises Unclear where something else is said."""
-    if left := OPTION.sub("", text).strip():
-        raise Unclear("command.too_much", text=words.quoted(left, 80))
-    return {found["name"]: int(found["number"]) for found in OPTION.finditer(text)}
+def not_understood(text: str, words: Words) -> Unclear:
+    return Unclear("command.too_much", text=words.quoted(unescaped(text.strip()), REPEATED))

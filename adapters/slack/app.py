@@ -1,19 +1,18 @@
-"""The connection to Slack: hears what people do, acknowledges it at once, and hands it on."""
+"""Hears what people do on Slack, hands it on, and acknowledges it."""
 
 import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
-from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
-from slack_sdk.errors import SlackApiError
-from slack_sdk.http_retry.async_handler import AsyncRetryHandler
-from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.authorization.async_authorize import AsyncAuthorize
+from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.chat.delivery import Tempo
@@ -22,25 +21,36 @@ from adapters.chat.mishaps import Mishap
 from adapters.slack.admin import Admin
 from adapters.slack.delivery import deliveries
 from adapters.slack.desk import Ask, Desk
+from adapters.slack.door import Door
 from adapters.slack.home import Home
-from adapters.slack.mishaps import OURS, code_of
 from adapters.slack.people import People
-from adapters.slack.pictures import is_picture
 from adapters.slack.presses import Presses
 from adapters.slack.takedown import Takedown
-from bot.errors import CannotStart
+from adapters.slack.window import About, Filled
+from adapters.slack.words import words_for
 from bot.service import Service
 
 BUTTON = re.compile(r"limner:(?P<action>[a-z_]+)(?::[0-9]+)?")
-#: Tries after Slack said "too many".
-RATE_LIMIT_TRIES = 5
 #: Subtypes of messages in which somebody speaks.
 SPOKEN = (None, "file_share")
+
+#: Seconds after which something is acknowledged, whatever came of it by then: Slack waits for three.
+ACKNOWLEDGED = 1.5
 
 Body = Mapping[str, Any]
 Listener = Callable[[Ask, Body], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
+
+
+class Itself(AsyncAuthorize):
+    """Who the bot is, in place of bolt's own way to learn it, which drops what arrives while it cannot ask Slack."""
+
+    def __init__(self) -> None:
+        self.known_as: AuthorizeResult | None = None
+
+    async def __call__(self, **_: object) -> AuthorizeResult | None:
+        return self.known_as
 
 
 class LimnerApp:
@@ -50,7 +60,6 @@ class LimnerApp:
         client: AsyncWebClient,
         *,
         admins: Collection[str] = (),
-        signing_secret: str | None = None,
         clock: Callable[[], float] = time.time,
         tempo: Tempo | None = None,
     ) -> None:
@@ -61,11 +70,37 @@ class LimnerApp:
         self.desk = Desk(client, service, self.deliveries, people)
         self._home = Home(client, service, people)
         self._admin = Admin(client, service, self.desk)
-        self._presses = Presses(service, self.desk, Takedown(client, service))
+        self._presses = Presses(service, self.desk, Takedown(client, service, self.deliveries.tempo.retry))
         self._seen = Seen()
         self._work: set[asyncio.Task[None]] = set()
-        self.bolt = AsyncApp(client=client, signing_secret=signing_secret, logger=_quiet())
+        self._itself = Itself()
+        #: Where Slack comes in, unless it is by a socket.
+        self.door: Door | None = None
+        self.bolt = AsyncApp(
+            client=client,
+            logger=_quiet(),
+            authorize=self._itself,  # type: ignore[arg-type]  # bolt takes these, too
+            before_authorize=self._once_known,
+            # What is not acknowledged Slack sends again or tells of: so nothing is lost by a crash meanwhile.
+            process_before_response=True,
+            # A socket needs none, and the door does it.
+            request_verification_enabled=False,
+        )
         self._listen()
+
+    async def introduce(self, client: AsyncWebClient) -> None:
+        """Learns who the bot is. Raises the library's exceptions."""
+        answer = await client.auth_test()
+        self.desk.bot_name = str(answer["user"])
+        self._itself.known_as = AuthorizeResult.from_auth_test_response(
+            bot_token=client.token, auth_test_response=answer
+        )
+
+    async def _once_known(self, body: Body, next: Callable[[], Awaitable[BoltResponse]]) -> BoltResponse:
+        """Until then Slack shall come again, but may see that the address is the right one."""
+        if self._itself.known_as is None and body.get("type") != "url_verification":
+            return BoltResponse(status=503)
+        return await next()
 
     def _listen(self) -> None:
         bolt = self.bolt
@@ -73,7 +108,8 @@ class LimnerApp:
         bolt.command("/refine")(self._command(lambda ask, body: self.desk.refine(ask, body.get("text", ""))))
         bolt.command("/limner-status")(self._command(lambda ask, body: self._admin.status(ask)))
         bolt.command("/limner")(self._command(lambda ask, body: self._admin.limner(ask, body.get("text", ""))))
-        bolt.action(BUTTON)(self._pressed)
+        # All that there are: an unknown one is answered, too.
+        bolt.action(re.compile(""))(self._pressed)
         bolt.shortcut("refine_image")(
             self._command(lambda ask, body: self.desk.ask_how(ask, body["message"], body["trigger_id"]))
         )
@@ -85,20 +121,20 @@ class LimnerApp:
 
     def _command(self, listener: Listener) -> Callable[..., Awaitable[None]]:
         async def heard(ack: Any, body: Body) -> None:
+            await self._begin(ask_of(body), lambda ask: listener(ask, body))
             await ack()
-            self._begin(ask_of(body), lambda ask: listener(ask, body))
 
         return heard
 
     async def _pressed(self, ack: Any, body: Body) -> None:
-        await ack()
         action = body["actions"][0]
         match = BUTTON.fullmatch(action["action_id"])
-        assert match is not None
-        subject = str(action.get("value", ""))
-        self._begin(ask_of(body), lambda ask: self._do(match["action"], subject, ask, body))
+        name, subject = match["action"] if match else "", str(action.get("value", ""))
+        await self._begin(ask_of(body), lambda ask: self._do(name, subject, ask, body))
+        await ack()
 
     async def _do(self, action: str, subject: str, ask: Ask, body: Body) -> None:
+        ts = (body.get("container") or {}).get("message_ts", "")
         match action:
             case "refine":
                 await self.desk.ask_how_of(ask, subject, body["trigger_id"])
@@ -106,47 +142,56 @@ class LimnerApp:
                 await self.desk.vary(ask, subject)
             case "again":
                 await self.desk.again(ask, subject)
-            case "retry":
-                await self.desk.retry(ask, subject)
             case "recipe":
                 await self.desk.tell_recipe(ask, subject)
-            case "cancel":
-                asker, _ = await self.desk.asker(ask)
-                await self._service.cancel(subject, asker)
+            case "cancel" | "retry":
+                await self._presses.end_or_repeat(action, subject, ask, ts)
+                if ask.at_home:
+                    await self._home.show(ask.team, ask.user)
             case _:
-                await self._presses.do(action, subject, ask, body["response_url"])
+                await self._presses.do(action, subject, ask, ts)
 
     async def _submitted(self, ack: Any, body: Body, view: Body) -> None:
+        about, filled = About.of(view), Filled.of(view)
+        if about is not None and (mistakes := filled.mistakes(words_for(about.locale))):
+            await ack(response_action="errors", errors=mistakes)
+            return
+        user = body["user"]["id"]
+        ask = Ask(body["team"]["id"], user, user, id=view["id"])
+        if about is not None:
+            ask = replace(ask, channel=about.channel, thread=about.thread)
+        await self._begin(ask, lambda ask: self.desk.submitted(ask, about, filled))
         await ack()
-        team, user = body["team"]["id"], body["user"]["id"]
-        about = re.search(r'"channel": "(\w+)"', view["private_metadata"])
-        ask = Ask(team, user, about[1] if about else user, id=view["id"])
-        self._begin(ask, lambda ask: self.desk.submitted(ask, view))
 
     async def _mentioned(self, body: Body, event: Body, context: Any) -> None:
-        self._hear(body, event, context)
+        """Not by bots and workflows, and not once more when somebody mends what they wrote."""
+        if event.get("user") and not event.get("bot_id") and not event.get("edited"):
+            await self._hear(body, event, context)
 
     async def _opened_home(self, body: Body, event: Body) -> None:
-        try:
-            if event.get("tab") == "home":
-                await self._home.show(body["team_id"], event["user"])
-        except Mishap as error:
-            log.warning("the home tab could not be shown", why=str(error))
+        async def show(ask: Ask) -> None:
+            try:
+                await self._home.show(ask.team, ask.user)
+            except Mishap as error:
+                log.warning("the home tab could not be shown", why=str(error))
+
+        if event.get("tab") == "home":
+            user = event["user"]
+            await self._begin(Ask(body["team_id"], user, user, id=body["event_id"]), show)
 
     async def _written(self, body: Body, event: Body, context: Any) -> None:
         """In direct messages alone; channels are heard by mentions."""
         if event.get("channel_type") != "im" or event.get("bot_id") or event.get("subtype") not in SPOKEN:
             return
-        self._hear(body, event, context)
+        await self._hear(body, event, context)
 
-    def _hear(self, body: Body, event: Body, context: Any) -> None:
-        text = re.sub(rf"<@{context.bot_user_id}>[,:]?", " ", event.get("text", ""))
+    async def _hear(self, body: Body, event: Body, context: Any) -> None:
+        text = re.sub(rf"<@{context.bot_user_id}(\|[^>]*)?>[,:]?", " ", event.get("text", ""))
         ask = Ask(body["team_id"], event["user"], event["channel"], event.get("thread_ts", ""), id=body["event_id"])
-        files = [file for file in event.get("files", []) if is_picture(file)]
-        self._begin(ask, lambda ask: self.desk.spoken_to(ask, text, files))
+        await self._begin(ask, lambda ask: self.desk.spoken_to(ask, text, event.get("files", [])))
 
-    def _begin(self, ask: Ask, act: Callable[[Ask], Awaitable[None]]) -> None:
-        """After the acknowledgement, and once, however often Slack sends it."""
+    async def _begin(self, ask: Ask, act: Callable[[Ask], Awaitable[None]]) -> None:
+        """Once, however often Slack sends it. It may go on after this returns, which is soon."""
         if not self._seen.first_time(ask.id):
             return
 
@@ -159,62 +204,15 @@ class LimnerApp:
         task = asyncio.create_task(run(), name="slack request")
         self._work.add(task)
         task.add_done_callback(self._work.discard)
+        await asyncio.wait({task}, timeout=ACKNOWLEDGED)
 
     async def finish(self, limit: float) -> None:
         """Lets requests and deliveries come to their end, for `limit` seconds at most."""
         if self._work:
-            await asyncio.wait(self._work, timeout=limit)
+            _, late = await asyncio.wait(self._work, timeout=limit)
+            for request in late:
+                request.cancel()
         await self.deliveries.finish(limit)
-
-
-@asynccontextmanager
-async def connected(
-    service: Service,
-    bot_token: str,
-    app_token: str,
-    *,
-    api_url: str | None = None,
-    admins: Collection[str] = (),
-    clock: Callable[[], float] = time.time,
-    tempo: Tempo | None = None,
-    finish_seconds: float = 10.0,
-    ping_interval: float = 10.0,
-) -> AsyncIterator[LimnerApp]:
-    """Connects by Socket Mode; leaving the block lets deliveries finish, then disconnects. Raises CannotStart."""
-    # Not the library's handler for lost connections: it would post a second time what Slack may have taken.
-    retries: list[AsyncRetryHandler] = [AsyncRateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_TRIES)]
-    client = AsyncWebClient(bot_token, api_url or AsyncWebClient.BASE_URL, retry_handlers=retries)
-    app = LimnerApp(service, client, admins=admins, clock=clock, tempo=tempo)
-    handler = AsyncSocketModeHandler(app.bolt, app_token, ping_interval=ping_interval)
-    await _check_token(client, app)
-    await handler.connect_async()  # type: ignore[no-untyped-call]
-    log.info("slack connected", name=app.desk.bot_name)
-    await app.deliveries.take_up()
-    try:
-        yield app
-    finally:
-        await app.finish(finish_seconds)
-        await _close(handler)
-
-
-async def _check_token(client: AsyncWebClient, app: LimnerApp) -> None:
-    try:
-        app.desk.bot_name = str((await client.auth_test())["user"])
-    except SlackApiError as error:
-        if code_of(error) in OURS:
-            raise CannotStart(
-                "Slack refuses SLACK_BOT_TOKEN. Copy the Bot User OAuth Token again from the page OAuth & Permissions "
-                "of your app at https://api.slack.com/apps."
-            ) from error
-        raise
-
-
-async def _close(handler: AsyncSocketModeHandler) -> None:
-    """Waits for what the handler only cancels."""
-    client = handler.client
-    tasks = [client.message_processor, client.message_receiver, client.current_session_monitor]
-    await handler.close_async()  # type: ignore[no-untyped-call]
-    await asyncio.gather(*[task for task in tasks if task], return_exceptions=True)
 
 
 def ask_of(body: Body) -> Ask:

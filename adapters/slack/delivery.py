@@ -16,7 +16,7 @@ from adapters.chat.delivery import Deliveries, Delivery, Picture, Tempo
 from adapters.chat.mishaps import Mishap, Unreachable
 from adapters.chat.watch import Stopped
 from adapters.slack import render
-from adapters.slack.blocks import Shown, section
+from adapters.slack.blocks import Shown
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Note, Origin
 from adapters.slack.people import PLATFORM
@@ -209,6 +209,10 @@ class SlackDelivery(Delivery[Shown]):
         ts: str = await self.tried(lambda: shared(self._client, files, channel, thread, comment))
         return ts
 
+    async def take_back(self) -> None:
+        await super().take_back()
+        await self._deleted(self._files.values())
+
     async def _deleted(self, files: Iterable[str]) -> None:
         for file_id in files:
             try:
@@ -272,8 +276,7 @@ class SlackDelivery(Delivery[Shown]):
     def explained(self, shown: Shown) -> Shown:
         if self.way != "direct":
             return shown
-        why = self._words.say(f"told_privately.{self.gone}", channel=f"<#{self._origin.channel}>")
-        return Shown(f"{why}\n{shown.text}", [section([why]), *shown.blocks])
+        return render.told_privately(shown, self.gone, self._origin.channel, self._words)
 
     def is_old(self, note: Note) -> bool:
         return False

@@ -1,7 +1,5 @@
 """What can be asked, from whichever door: each way ends in one call of the service, and mistakes are told privately."""
 
-import json
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,25 +11,31 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from adapters.chat.delivery import Deliveries
 from adapters.chat.memory import Remembered
-from adapters.chat.mishaps import Mishap
+from adapters.chat.mishaps import Mishap, Unreachable
 from adapters.chat.refusals import Unclear, explained
 from adapters.slack import render, reports
 from adapters.slack.blocks import Shown
+from adapters.slack.meant import Meant, is_number, parted
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Origin
 from adapters.slack.people import PLATFORM, People, Room, Someone, asker_of
-from adapters.slack.pictures import fetched, is_picture
+from adapters.slack.pictures import fetched, picture_of
+from adapters.slack.tokens import as_typed, people_in
 from adapters.slack.views import refine_modal
+from adapters.slack.window import About, Filled, why_without
 from adapters.slack.words import Words, words_for
-from bot.errors import BadRequest, NotFound, Refused
-from bot.jobs import STRENGTH, Image, Job
+from bot.jobs import Image, Job
 from bot.policy import Asker
 from bot.service import Service
 from bot.typed import Typed, read
 
-LINK = re.compile(
-    r"<?https?://[\w.-]+\.slack\.com/archives/(?P<channel>[A-Z0-9]{1,20})/p(?P<ts>[0-9]{16})[^>\s]{0,200}>?"
-)
+#: In place of words to paint.
+ASKS_FOR_HELP = ("help", "hilfe", "?")
+GREETS = (*ASKS_FOR_HELP, "hi", "hello", "hey", "hallo")
+#: People without names in one message who are looked up.
+PEOPLE_MOST = 5
+#: Slack's errors for a window that was asked for too long ago.
+TOO_LATE = {"expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"}
 #: Seconds for an answer over a response URL.
 ANSWER_MOST = 10
 
@@ -55,6 +59,11 @@ class Ask:
     #: Slack's ID of what was done, which comes along where Slack sends it again.
     id: str = ""
 
+    @property
+    def at_home(self) -> bool:
+        """In the home tab, which is no conversation."""
+        return self.channel == self.user
+
 
 class Desk:
     def __init__(self, client: AsyncWebClient, service: Service, deliveries: Deliveries, people: People) -> None:
@@ -62,6 +71,7 @@ class Desk:
         self._service = service
         self._deliveries = deliveries
         self._people = people
+        self._meant = Meant(service)
         #: Pictures from Slack that open windows are about.
         self._pictures: Remembered[Mapping[str, Any]] = Remembered()
         self.bot_name = "limner"
@@ -69,37 +79,68 @@ class Desk:
     # Doors
 
     async def generate(self, ask: Ask, text: str) -> None:
-        typed = read(unescaped(text))
+        said = await self._said(text)
+        if said.lower() in ASKS_FOR_HELP:
+            await self.tell_help(ask)
+            return
+        typed = read(said)
         await self._take(ask, self._generates(typed), private=typed.private)
 
     async def refine(self, ask: Ask, text: str) -> None:
         """`[<ID> | <message link>] more snow --steps 40`; without an image the asker's last one here."""
-        named, words = parted(unescaped(text))
+        said = await self._said(text)
+        if said.lower() in ASKS_FOR_HELP:
+            await self.tell_help(ask)
+            return
+        named, words = parted(said)
         typed = read(words)
 
         async def accept(asker: Asker, origin: str) -> Job:
-            image = await self._named_or_last(named, typed.image, asker, ask.channel)
-            return await self._service.refine(typed.refinement(image, self._service.menu), asker, origin)
+            image = await self._meant.named_or_last(named, typed.image, asker, ask.channel)
+            return await self._refine(image, typed, asker, origin)
 
         await self._take(ask, accept, private=typed.private)
 
     async def spoken_to(self, ask: Ask, text: str, files: Sequence[Mapping[str, Any]]) -> None:
         """A mention, or a direct message."""
-        typed = read(unescaped(text))
+        said = await self._said(text)
+        if not files and said.lower().rstrip("!.") in GREETS:
+            await self.tell_help(ask)
+            return
+        named, words = parted(said)
+        typed = read(words)
 
         async def accept(asker: Asker, origin: str) -> Job:
-            if not typed.words and not typed.mistakes:
-                raise Unclear("no_words")
+            if not typed.words:
+                raise Unclear("no_words.picture" if files else "no_words")
             if files:
-                return await self._refine_picture(files[0], typed, asker, origin)
-            image = await self._of_thread(ask, typed.image, asker)
-            if image is None and (typed.image or typed.strength is not None):
-                image = await self._named_or_last(None, typed.image, asker, ask.channel)
+                if named is not None or typed.image is not None:
+                    raise Unclear("picture.and_image")
+                return await self._refine_picture(picture_of(files), typed, asker, origin)
+            image = await self._spoken_of(named, typed, asker, ask)
             if image is None:
                 return await self._generates(typed)(asker, origin)
-            return await self._service.refine(typed.refinement(image, self._service.menu), asker, origin)
+            return await self._refine(image, typed, asker, origin)
 
         await self._take(ask, accept, private=typed.private)
+
+    async def _spoken_of(self, named: str | None, typed: Typed, asker: Asker, ask: Ask) -> Image | None:
+        """None where it is about no image. Raises Refused."""
+        which = typed.image
+        is_of_some = which is not None or typed.strength is not None
+        if ask.thread and named is None and (which is None or is_number(which)):
+            image = await self._meant.of_thread(which, asker, ask.channel, ask.thread)
+            if image is None and is_of_some:
+                raise Unclear("image.none_in_thread")
+            return image
+        if named is not None or is_of_some:
+            return await self._meant.named_or_last(named, which, asker, ask.channel)
+        return None
+
+    async def _said(self, text: str) -> str:
+        people = people_in(text)[:PEOPLE_MOST]
+        known = {user: (await self._people.someone(user)).name for user in people}
+        return as_typed(text, {user: name for user, name in known.items() if name != user}).strip()
 
     async def again(self, ask: Ask, image_id: str) -> None:
         await self._take(ask, lambda asker, origin: self._service.again(image_id, asker, origin))
@@ -121,52 +162,52 @@ class Desk:
         """Of whatever picture a message shows."""
         self._check_room(await self._people.room(ask.channel), ask.channel)
         asker, words = await self._who(ask)
-        shown = await self._service.shown_by(PLATFORM, ask.channel, str(message["ts"]))
-        if shown:
-            images = {number: await self._service.image(image_id, asker) for number, image_id in enumerate(shown, 1)}
-            await self._open(trigger_id, ask, images, "", words)
-            return
-        picture = next((file for file in message.get("files", []) if is_picture(file)), None)
-        if picture is None:
-            raise Unclear("picture.none")
-        await self._open(trigger_id, ask, {}, self._pictures.keep(picture), words)
+        images = await self._meant.of_message(asker, ask.channel, str(message["ts"]))
+        if not images and (why := why_without(message)):
+            raise Unclear(why)
+        picture = "" if images else self._pictures.keep(picture_of(message.get("files", [])))
+        await self._open(trigger_id, ask, images, picture, words)
 
     async def _open(self, trigger_id: str, ask: Ask, images: Mapping[int, Image], picture: str, words: Words) -> None:
-        about = {
-            "channel": ask.channel,
-            "thread": ask.thread,
-            "image": next(iter(images.values())).id if images else "",
-            "picture": picture,
-        }
-        with told_apart():
-            await self._client.views_open(trigger_id=trigger_id, view=refine_modal(images, words, json.dumps(about)))
+        first = next((image.id for image in images.values()), "")
+        about = About(channel=ask.channel, thread=ask.thread, image=first, picture=picture, locale=words.language)
+        try:
+            with told_apart():
+                view = refine_modal(images, words, about.to_text())
+                await self._client.views_open(trigger_id=trigger_id, view=view)
+        except Unreachable as error:
+            if str(error) not in TOO_LATE:
+                raise
+            raise Unclear("too_slow") from error
 
-    async def submitted(self, ask: Ask, view: Mapping[str, Any]) -> None:
-        """The window came back."""
-        about = json.loads(view["private_metadata"])
-        fields = {block: next(iter(values.values())) for block, values in view["state"]["values"].items()}
-        prompt, strength = fields["prompt"].get("value") or "", fields["strength"].get("value") or ""
-        chosen = (fields.get("image", {}).get("selected_option") or {}).get("value")
+    async def submitted(self, ask: Ask, about: About | None, filled: Filled) -> None:
+        """The window came back. Raises Refused."""
+        if about is None:
+            raise Unclear("unknown_window")
+        typed = Typed(words=filled.prompt, strength=filled.strength_meant)
 
         async def accept(asker: Asker, origin: str) -> Job:
-            typed = Typed(words=prompt, strength=strength_of(strength))
-            if about["picture"]:
-                picture = self._pictures.take(about["picture"])
+            if about.picture:
+                picture = self._pictures.take(about.picture)
                 if picture is None:
                     raise Unclear("picture.too_late")
                 return await self._refine_picture(picture, typed, asker, origin)
-            image = await self._service.image(chosen or about["image"], asker)
+            image = await self._service.image(filled.chosen or about.image, asker)
             negative = None if image.recipe is None else image.recipe.negative_prompt
-            refinement = replace(typed, negative_prompt=negative).refinement(image, self._service.menu)
-            return await self._service.refine(refinement, asker, origin)
+            return await self._refine(image, replace(typed, negative_prompt=negative), asker, origin)
 
-        await self._take(replace(ask, thread=about["thread"]), accept)
+        await self._take(ask, accept)
 
     # Answers
 
+    async def tell_help(self, ask: Ask) -> None:
+        asker, words = await self._who(ask)
+        await self.tell(ask, reports.guide(words, admin=asker.admin))
+
     async def tell_recipe(self, ask: Ask, image_id: str) -> None:
         asker, words = await self._who(ask)
-        await self.tell(ask, reports.recipe(await self._service.image(image_id, asker), words))
+        image = await self._service.image(image_id, asker)
+        await self.tell(ask, reports.recipe(image, words, await self._meant.set_of(image.id, asker)))
 
     async def tell_recipe_in(self, ask: Ask, message: Mapping[str, Any]) -> None:
         shown = await self._service.shown_by(PLATFORM, ask.channel, str(message["ts"]))
@@ -176,6 +217,9 @@ class Desk:
 
     async def tell(self, ask: Ask, shown: Shown) -> None:
         """To who asks alone; where the bot may not write, in answer to what they did, and else directly."""
+        if ask.at_home:
+            await self._tell_directly(ask.user, shown)
+            return
         try:
             with told_apart():
                 await self._client.chat_postEphemeral(
@@ -207,13 +251,15 @@ class Desk:
     async def _tell_directly(self, user: str, shown: Shown) -> None:
         try:
             with told_apart():
-                opened = await self._client.conversations_open(users=[user])
-                channel = str(opened["channel"]["id"])
+                channel = await self._people.talk_with(user)
                 await self._client.chat_postMessage(channel=channel, text=shown.text, blocks=shown.blocks)
         except Mishap as error:
             log.warning("an answer could not be given", why=str(error))
 
     async def refuse(self, ask: Ask, error: Exception) -> None:
+        if isinstance(error, Mishap):
+            log.warning("slack did not do it", why=str(error))
+            error = Unclear("too_slow")
         someone = await self._people.someone(ask.user)
         await self.tell(ask, render.answer(explained(words_for(someone.locale), error)))
 
@@ -221,12 +267,16 @@ class Desk:
 
     async def _take(self, ask: Ask, accept: Accept, *, private: bool = False) -> None:
         """Raises Refused."""
+        if ask.at_home:
+            ask = replace(ask, channel=await self._talk_with(ask.user))
         someone, room = await self._people.someone(ask.user), await self._people.room(ask.channel)
         asker = asker_of(ask.team, ask.user, ask.channel, room, someone, private=private, asked_by=ask.id)
         if await self._service.accepted(asker):
             return
         if not private:
             self._check_room(room, ask.channel)
+        elif not room.direct:
+            await self._talk_with(ask.user)
         origin = Origin(
             channel=ask.channel,
             thread=ask.thread,
@@ -238,6 +288,13 @@ class Desk:
         self._deliveries.start(await accept(asker, origin.to_text()))
         if origin.private:
             await self.tell(ask, render.answer(words_for(someone.locale).say("private.here")))
+
+    async def _talk_with(self, user: str) -> str:
+        """The channel of direct messages. Raises Unclear or Passing."""
+        try:
+            return await self._people.talk_with(user)
+        except Unreachable as error:
+            raise Unclear("no_direct_messages") from error
 
     def _check_room(self, room: Room, channel: str) -> None:
         """Raises Unclear with what to do, before anything is queued."""
@@ -258,6 +315,10 @@ class Desk:
     async def someone(self, user: str) -> Someone:
         return await self._people.someone(user)
 
+    async def talk_with(self, user: str) -> str:
+        """The channel of direct messages. Raises Passing or Unreachable."""
+        return await self._people.talk_with(user)
+
     async def asker(self, ask: Ask) -> tuple[Asker, Someone]:
         someone, room = await self._people.someone(ask.user), await self._people.room(ask.channel)
         return asker_of(ask.team, ask.user, ask.channel, room, someone), someone
@@ -268,80 +329,14 @@ class Desk:
 
         return accept
 
-    async def _of_thread(self, ask: Ask, which: str | None, asker: Asker) -> Image | None:
-        """The newest image of the thread; of the set that began it, `--image 2`."""
-        if not ask.thread:
-            return None
-        if which is not None and which.isdecimal():
-            shown = await self._service.shown_by(PLATFORM, ask.channel, ask.thread)
-            if shown:
-                return await self._service.image(chosen_of(shown, which), asker)
-        if which is not None:
-            return None
-        newest = await self._service.newest_in_thread(PLATFORM, ask.channel, ask.thread)
-        return None if newest is None else await self._service.image(newest, asker)
-
-    async def _named_or_last(self, named: str | None, which: str | None, asker: Asker, channel: str) -> Image:
-        """By its ID or a link to its message; `which` is another way to say that, or one of those that are linked.
-
-        Raises NotFound or Unclear.
-        """
-        text = named or which
-        if text is None:
-            last = await self._service.newest_in_channel(asker, PLATFORM, channel)
-            if last is None:
-                raise Unclear("image.none_here")
-            return await self._service.image(last, asker)
-        if link := LINK.fullmatch(text):
-            ts = f"{link['ts'][:10]}.{link['ts'][10:]}"
-            shown = await self._service.shown_by(PLATFORM, link["channel"], ts)
-            if not shown:
-                raise NotFound("image")
-            # Whoever may not see it must not learn how many there are.
-            await self._service.image(shown[0], asker)
-            return await self._service.image(chosen_of(shown, which if named else None), asker)
-        return await self._service.image(text, asker)
+    async def _refine(self, image: Image, typed: Typed, asker: Asker, origin: str) -> Job:
+        return await self._service.refine(typed.refinement(image, self._service.menu), asker, origin)
 
     async def _refine_picture(self, file: Mapping[str, Any], typed: Typed, asker: Asker, origin: str) -> Job:
         """The picture is kept only where the job is accepted."""
-        image = await self._service.bring(await fetched(file, self._client.token), asker)
+        image = await self._service.bring(await fetched(file, self._client), asker)
         try:
-            return await self._service.refine(typed.refinement(image, self._service.menu), asker, origin)
-        except Refused:
+            return await self._refine(image, typed, asker, origin)
+        except Exception:
             await self._service.delete(image.id, asker)
             raise
-
-
-def unescaped(text: str) -> str:
-    """Slack escapes three characters in what people write."""
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-
-
-def parted(text: str) -> tuple[str | None, str]:
-    """An image's ID or a message link at the beginning, and the words after it."""
-    first, rest = (*text.split(maxsplit=1), "", "")[:2]
-    is_id = re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", first) is not None
-    return (first, rest) if is_id or LINK.fullmatch(first) else (None, text)
-
-
-def strength_of(text: str) -> float:
-    """What was typed into the field; empty stands for the usual. Raises BadRequest."""
-    if not text.strip():
-        return STRENGTH
-    typed = read(f"--strength {text.strip()}")
-    if typed.mistakes:
-        raise BadRequest(*typed.mistakes)
-    assert typed.strength is not None
-    return typed.strength
-
-
-def chosen_of(shown: Sequence[str], which: str | None) -> str:
-    """One of the images of a message, by its number. Raises Unclear."""
-    if which is None or not which.isdecimal():
-        if len(shown) > 1:
-            raise Unclear("image.which", images=len(shown), number=2)
-        return shown[0]
-    number = int(which[:3])
-    if 1 <= number <= len(shown):
-        return shown[number - 1]
-    raise Unclear("image.number", number=number, numbers=", ".join(map(str, range(1, len(shown) + 1))))

@@ -4,16 +4,20 @@ from contextlib import aclosing
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.chat.mishaps import Unreachable
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Note
 from adapters.slack.people import PLATFORM, People, requester_of
-from adapters.slack.views import IMAGES_SHOWN, WAITING_SHOWN, home
+from adapters.slack.views import IMAGES_SHOWN, View, home
 from adapters.slack.words import words_for
 from bot.errors import Refused
 from bot.events import Progress, Queued, Started
 from bot.jobs import Image, Job
 from bot.policy import Asker
 from bot.service import Service
+
+#: Slack's errors for a view that it does not show, as one with a file that is gone.
+NOT_SHOWN = {"invalid_blocks", "invalid_arguments"}
 
 
 class Home:
@@ -26,13 +30,19 @@ class Home:
         """As it is now. Raises mishaps."""
         someone = await self._people.someone(user)
         asker = Asker(requester_of(user), f"{PLATFORM}:{team}", admin=someone.admin)
-        images = await self._service.own_images(asker, IMAGES_SHOWN)
-        view = home(
-            [(image, await self._file_of(image)) for image in images],
-            await self._waiting(asker),
-            words_for(someone.locale),
-            admin=someone.admin,
-        )
+        images = [(image, await self._file_of(image)) for image in await self._service.own_images(asker, IMAGES_SHOWN)]
+        waiting = await self._waiting(asker)
+        words = words_for(someone.locale)
+        try:
+            await self._publish(user, home(images, waiting, words, admin=someone.admin))
+        except Unreachable as error:
+            if str(error) not in NOT_SHOWN:
+                raise
+            # Slack does not say which file it is that somebody deleted.
+            images = [(image, None) for image, _ in images]
+            await self._publish(user, home(images, waiting, words, admin=someone.admin))
+
+    async def _publish(self, user: str, view: View) -> None:
         with told_apart():
             await self._client.views_publish(user_id=user, view=view)
 
@@ -43,7 +53,7 @@ class Home:
     async def _waiting(self, asker: Asker) -> list[tuple[Job, Queued | Started | Progress]]:
         owed = [one.job for one in await self._service.undelivered(PLATFORM)]
         found: list[tuple[Job, Queued | Started | Progress]] = []
-        for job in [job for job in owed if job.requester == asker.requester][: WAITING_SHOWN + 1]:
+        for job in [job for job in owed if job.requester == asker.requester and not job.status.over]:
             try:
                 async with aclosing(self._service.follow(job.id, asker)) as stream:
                     event = await anext(stream)

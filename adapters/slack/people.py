@@ -9,12 +9,14 @@ import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.mishaps import code_of
+from adapters.slack.mishaps import code_of, told_apart
 from bot.policy import Asker
 
 PLATFORM = "slack"
 #: Seconds.
 REMEMBERED = 60.0
+#: How IDs of people begin.
+USER = "UW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +24,21 @@ class Someone:
     name: str
     locale: str
     admin: bool
+    #: Workspaces that they belong to; none where Slack does not tell.
+    teams: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
     """A conversation."""
 
-    #: Public, and so open to the whole workspace.
+    #: Public, and so open to the whole workspace, and to nobody else.
     open: bool
     direct: bool
     member: bool
     archived: bool
+    #: With people of other companies.
+    shared: bool = False
     #: Slack's error where it does not tell, or `no_answer`.
     unknown: str = ""
 
@@ -58,10 +64,14 @@ class People:
             profile = told.get("profile", {})
             name = profile.get("display_name") or told.get("real_name") or told.get("name") or user
             admin = bool(told.get("is_admin") or told.get("is_owner")) or user in self._admins
-            found = self._remember(user, Someone(name, told.get("locale") or "", admin))
+            teams = {told.get("team_id"), *told.get("enterprise_user", {}).get("teams", [])}
+            found = self._remember(user, Someone(name, told.get("locale") or "", admin, frozenset(teams - {None})))
         return found
 
     async def room(self, channel: str) -> Room:
+        if channel[0] in USER:
+            # Where the home tab is; answers to it come directly.
+            return Room(open=False, direct=True, member=True, archived=False)
         found: Room | None = self._remembered(channel)
         if found is None:
             try:
@@ -71,13 +81,21 @@ class People:
             except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError):
                 return _unknown("no_answer")
             direct = bool(told.get("is_im"))
+            shared = bool(told.get("is_ext_shared"))
             private = bool(told.get("is_private") or told.get("is_mpim") or direct)
             member = direct or bool(told.get("is_member"))
-            found = Room(open=not private, direct=direct, member=member, archived=bool(told.get("is_archived")))
+            archived = bool(told.get("is_archived"))
+            # People of other companies see no more of the workspace, and it sees no more of them, than this channel.
+            found = Room(open=not (private or shared), direct=direct, member=member, archived=archived, shared=shared)
             if found.member:
                 # Who is told to invite the bot does so at once.
                 self._remember(channel, found)
         return found
+
+    async def talk_with(self, user: str) -> str:
+        """The channel of direct messages. Raises Passing or Unreachable."""
+        with told_apart():
+            return str((await self._client.conversations_open(users=[user]))["channel"]["id"])
 
     def _remembered(self, key: str) -> Any:
         until, found = self._known.get(key, (0.0, None))
@@ -100,13 +118,16 @@ def asker_of(
     team: str, user: str, channel: str, room: Room, someone: Someone, *, private: bool = False, asked_by: str = ""
 ) -> Asker:
     space = f"{PLATFORM}:{team}"
+    outsider = room.shared and team not in someone.teams
     return Asker(
         requester=requester_of(user),
         space=space,
         place=channel,
         closed_to=None if room.open else f"{space}/{channel}",
         private=private,
-        moderator=someone.admin,
-        admin=someone.admin,
+        outsider=outsider,
+        # Whoever runs another workspace does not run this one.
+        moderator=someone.admin and not outsider,
+        admin=someone.admin and not outsider,
         asked_by=asked_by,
     )

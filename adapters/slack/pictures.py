@@ -1,25 +1,46 @@
 """Pictures that people put on Slack: which of them may be fetched, and how."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
+from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.chat.mishaps import Unreachable
 from adapters.chat.pictures import FETCH_SECONDS, limited, too_large
+from adapters.chat.refusals import Unclear
+from adapters.slack.mishaps import told_apart
 from bot.errors import BadRequest, Mistake
 from bot.pictures import BYTES_MAX
+
+#: Of a file of which nothing more is told than its ID: in channels that workspaces share.
+LOOK_UP = "check_file_info"
 
 
 def is_picture(file: Mapping[str, Any]) -> bool:
     """That lies at Slack: nobody else may get the token to fetch it."""
+    if file.get("file_access") == LOOK_UP:
+        return True
     return str(file.get("mimetype") or "").startswith("image/") and not file.get("is_external")
 
 
-async def fetched(file: Mapping[str, Any], token: str | None) -> bytes:
-    """Raises BadRequest."""
+def picture_of(files: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The only one. Raises Unclear."""
+    pictures = [file for file in files if is_picture(file)]
+    if not pictures:
+        raise Unclear("picture.none")
+    if len(pictures) > 1:
+        raise Unclear("picture.several", pictures=len(pictures))
+    return pictures[0]
+
+
+async def fetched(file: Mapping[str, Any], client: AsyncWebClient) -> bytes:
+    """Raises BadRequest, Unclear or Passing."""
+    if file.get("file_access") == LOOK_UP:
+        file = picture_of([await _looked_up(file, client)])
     if int(file.get("size") or 0) > BYTES_MAX:
         raise too_large()
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"Bearer {client.token}"}
     timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
     try:
         async with (
@@ -33,3 +54,12 @@ async def fetched(file: Mapping[str, Any], token: str | None) -> bytes:
     except (aiohttp.ClientError, TimeoutError, KeyError) as error:
         message = "Slack does not give out this picture now. It may be gone; else trying again helps."
         raise BadRequest(Mistake("picture", message, "not_now")) from error
+
+
+async def _looked_up(file: Mapping[str, Any], client: AsyncWebClient) -> Mapping[str, Any]:
+    try:
+        with told_apart():
+            told: Mapping[str, Any] = (await client.files_info(file=str(file["id"])))["file"]
+    except Unreachable as error:
+        raise BadRequest(Mistake("picture", "The bot may not see this picture.", "not_there")) from error
+    return dict(told) | {"file_access": "visible"}

@@ -98,6 +98,12 @@ def confirmation(question: str, what: str, subject: str, words: Words) -> Shown:
     return Shown(question, [section(question.splitlines()), actions([yes, no])])
 
 
+def told_privately(shown: Shown, gone: str, channel: str, words: Words) -> Shown:
+    """With a line about why it is not where it was asked for."""
+    why = words.say(f"told_privately.{gone}", channel=f"<#{channel}>")
+    return Shown(f"{why}\n{shown.text}", [section([why]), *shown.blocks])
+
+
 def answer(text: str) -> Shown:
     """A sentence or several, in mrkdwn."""
     return Shown("\n".join(fitting(text.splitlines(), blocks.TEXT_MAX)), [section(text.splitlines())])

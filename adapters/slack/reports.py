@@ -57,9 +57,10 @@ def status(
         words.say("status.lately"),
         *(f"• {line}" for line in facts.of_last_hour(lately, words)),
         *_running(now.running, words, space, names),
-        *_workers(now, words),
     ]
-    shown = [section(lines)]
+    # A section of their own, as there may be many.
+    workers = list(_workers(now, words))
+    shown = [section(lines), *([section(workers)] if workers else [])]
     if libraries:
         shown.append(context(words.say("recipe.versions", versions=facts.versions(libraries))))
     return Shown("\n".join(fitting(lines[:2], SECTION_MAX)), shown)

@@ -1,65 +1,125 @@
 """Takes off Slack what was erased here: messages go, or lose the one picture; files go."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from adapters.chat.mishaps import Mishap, Unreachable
+from adapters.chat.mishaps import Mishap, Passing, Unreachable
 from adapters.slack import render
+from adapters.slack.blocks import Shown
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Note, Origin
 from adapters.slack.people import PLATFORM
 from adapters.slack.words import words_for
-from bot.jobs import Belongings, Job
+from bot.jobs import Belongings, Image, Job, Message
+from bot.policy import Asker
 from bot.service import Service
 
 #: Slack's words for what is gone already.
 GONE = ("message_not_found", "file_not_found", "file_deleted", "channel_not_found")
+#: Where somebody waits for it, and where nobody does.
+TRIES, TRIES_UNSEEN = 3, 6
+#: Seconds between two tries, at most.
+RETRY_MOST = 60.0
 
 log = structlog.get_logger(__name__)
 
 
 class Takedown:
-    def __init__(self, client: AsyncWebClient, service: Service) -> None:
+    def __init__(self, client: AsyncWebClient, service: Service, retry: float) -> None:
         self._client = client
         self._service = service
+        #: Seconds before what failed is tried again for the first time, at most.
+        self._retry = retry
 
-    async def of_image(self, image_id: str, job: Job, note: Note) -> bool:
-        """Of an image that was deleted; others of its set stay. False where Slack still shows it."""
+    async def of_image(
+        self, image_id: str, job: Job, note: Note, messages: Iterable[Message], tries: int = TRIES
+    ) -> bool:
+        """Of an image that was deleted; others of its set stay. False where Slack still shows it.
+
+        `messages` are those that showed it: not the noted one, where pictures came apart.
+        """
         left = await self._service.images_of(job)
-        if not left:
-            gone = await self._tried(lambda: self._client.chat_delete(channel=note.channel, ts=note.ts))
+        if left:
+            shown = self._of_those_left(job, left, note)
+            edit = partial(self._client.chat_update, text=shown.text, blocks=shown.blocks)
+            gone = await self._tried(partial(edit, channel=note.channel, ts=note.ts), tries)
         else:
-            origin = Origin.from_text(job.origin)
-            seconds = max(image.created_at for image in left) - job.created_at
-            images = [(image, note.files.get(image.id)) for image in left]
-            shown = render.finished(job, images, words_for(origin.locale), seconds, name=origin.name)
-            gone = await self._tried(
-                lambda: self._client.chat_update(channel=note.channel, ts=note.ts, text=shown.text, blocks=shown.blocks)
-            )
+            gone = await self._delete({(note.channel, note.ts), *places_of(messages)}, tries)
         if file_id := note.files.get(image_id):
-            gone &= await self._tried(lambda: self._client.files_delete(file=file_id))
+            gone &= await self._tried(partial(self._client.files_delete, file=file_id), tries)
         return gone
 
+    def _of_those_left(self, job: Job, left: Iterable[Image], note: Note) -> Shown:
+        origin = Origin.from_text(job.origin)
+        words = words_for(origin.locale)
+        images = [(image, None if note.apart else note.files.get(image.id)) for image in left]
+        seconds = max(image.created_at for image, _ in images) - job.created_at
+        if note.apart:
+            lines = [words.say("apart")]
+        else:
+            numbers = render.numbers_of(job)
+            missing = [image for image, file_id in images if file_id is None]
+            lines = [words.say("not_shown.number", number=numbers.get(image.id, 1)) for image in missing]
+        shown = render.finished(job, images, words, seconds, lines, name=origin.name)
+        if note.way == "direct" and note.gone:
+            return render.told_privately(shown, note.gone, origin.channel, words)
+        return shown
+
     async def of_all(self, erased: Belongings) -> None:
+        """Also the messages of jobs that came to nothing: they show the prompt."""
+        places = places_of(erased.messages)
+        files: list[str] = []
         for delivery in erased.deliveries:
             note = Note.from_text(delivery.note) if delivery.job.platform == PLATFORM else None
             if note is not None:
-                await self._remove(note)
+                places |= {(note.channel, note.ts): None} if note.ts else {}
+                files += note.files.values()
+        left = {place for place in places if await self._service.shown_by(PLATFORM, *place)}
+        await self._delete([place for place in places if place not in left], TRIES_UNSEEN)
+        for file_id in files:
+            await self._tried(partial(self._client.files_delete, file=file_id), TRIES_UNSEEN)
+        over = {delivery.job.id for delivery in erased.deliveries}
+        for image in erased.images:
+            if image.job_id is not None and image.job_id not in over:
+                await self._of_younger_set(image, image.job_id)
 
-    async def _remove(self, note: Note) -> None:
-        if note.ts:
-            await self._tried(lambda: self._client.chat_delete(channel=note.channel, ts=note.ts))
-        for file_id in note.files.values():
-            await self._tried(lambda file_id=file_id: self._client.files_delete(file=file_id))  # type: ignore[misc]
+    async def _of_younger_set(self, image: Image, job_id: str) -> None:
+        """One that was old enough to go, of a job that stays for the others."""
+        job = await self._service.job(job_id, Asker(image.requester, image.space))
+        if (note := Note.from_text(await self._service.noted(job.id))) is not None and job.platform == PLATFORM:
+            await self.of_image(image.id, job, note, (), TRIES_UNSEEN)
 
-    async def _tried(self, act: Callable[[], Awaitable[Any]]) -> bool:
+    async def of_stray(self, channel: str, ts: str) -> None:
+        """A message that no job knows."""
+        await self._delete([(channel, ts)], TRIES)
+
+    async def _delete(self, places: Iterable[tuple[str, str]], tries: int) -> bool:
+        gone = True
+        for channel, ts in places:
+            gone &= await self._tried(partial(self._client.chat_delete, channel=channel, ts=ts), tries)
+        return gone
+
+    async def _tried(self, act: Callable[[], Awaitable[Any]], tries: int) -> bool:
         try:
-            with told_apart():
-                await act()
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(Passing),
+                wait=wait_random_exponential(multiplier=self._retry, max=RETRY_MOST),
+                stop=stop_after_attempt(tries),
+                reraise=True,
+            ):
+                with attempt, told_apart():
+                    await act()
         except Mishap as error:
             log.info("it could not be taken down", why=str(error))
             return isinstance(error, Unreachable) and str(error) in GONE
         return True
+
+
+def places_of(messages: Iterable[Message]) -> dict[tuple[str, str], None]:
+    """Channels and ts, each once, in order."""
+    return {(one.channel, one.message_id): None for one in messages if one.platform == PLATFORM}

@@ -72,7 +72,7 @@ async def sent(client: AsyncWebClient, name: str, content: bytes, comment: str, 
     """Raises Passing or Unreachable; it may have been sent all the same."""
     file_id = await begun(client, name, content, comment)
     with told_apart():
-        await client.files_completeUploadExternal(files=[{"id": file_id}], channel_id=channel)
+        await client.files_completeUploadExternal(files=[{"id": file_id}], channel_id=channel, initial_comment=comment)
 
 
 async def until_processed(client: AsyncWebClient, file_id: str) -> None:

@@ -5,7 +5,7 @@ from functools import cache
 from adapters.chat import words
 from adapters.slack.mrkdwn import code, quoted
 
-LANGUAGES = ("en",)
+LANGUAGES = ("en", "de")
 
 
 class Words(words.Words):

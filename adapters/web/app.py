@@ -1,12 +1,15 @@
 """The REST service: routes, and nothing else."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from adapters.web import problems, render
 from adapters.web.access import CurrentAsker, Keys, asker_of
@@ -31,6 +34,7 @@ from bot.jobs import Job
 from bot.policy import Asker
 from bot.service import Service
 
+NO_DOORS: Mapping[str, ASGIApp] = MappingProxyType({})
 PROBLEMS = {"4XX": {"model": Problem}, "5XX": {"model": Problem}}
 
 
@@ -47,13 +51,15 @@ PreviewInterval = Annotated[float | None, Query(ge=0.2, le=600, allow_inf_nan=Fa
 router = APIRouter(responses={status: dict(body) for status, body in PROBLEMS.items()})
 
 
-def build(service: Service, api_keys: Sequence[str]) -> FastAPI:
+def build(service: Service, api_keys: Sequence[str], doors: Mapping[str, ASGIApp] = NO_DOORS) -> FastAPI:
+    """`doors`: path -> what takes all that is POSTed there, and knows by itself from whom it is."""
     # The interactive pages would load scripts from elsewhere; /openapi.json has all that they show.
     app = FastAPI(title="Limner", version=__version__, docs_url=None, redoc_url=None)
     app.state.service = service
     app.state.keys = Keys(api_keys)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, doors=doors.keys())
     app.include_router(router)
+    app.router.routes.extend(Route(path, door, methods=["POST"]) for path, door in doors.items())
     problems.install(app)
     return app
 

@@ -34,9 +34,9 @@ SECRETS = {
     "HF_TOKEN": "hf_hush",
     "LIMNER_API_KEYS": "hush-key",
 }
-#: Nobody listens there; doctor and the server look for Discord where there is a token.
-NOWHERE = {"LIMNER_DISCORD_API_URL": "http://127.0.0.1:1/api/v10"}
-WITHOUT_DISCORD = {"DISCORD_TOKEN": ""}
+#: Nobody listens there; doctor and the server look for a chat where there is a token.
+NOWHERE = {"LIMNER_DISCORD_API_URL": "http://127.0.0.1:1/api/v10", "LIMNER_SLACK_API_URL": "http://127.0.0.1:1/api/"}
+WITHOUT_CHATS = {"DISCORD_TOKEN": "", "SLACK_BOT_TOKEN": ""}
 pytestmark = pytest.mark.slow
 
 COMMANDS = ["serve", "generate", "refine", "status", "doctor", "bench", "manifest"]
@@ -102,7 +102,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
             "again": pool.submit(limner, folder / "again", *CAT),
             "full": pool.submit(limner, folder / "full", *CAT, "-o", "/dev/full"),
             "no model": pool.submit(limner, folder / "no model", *CAT, LIMNER_MODEL="./no[/]model"),
-            "doctor": pool.submit(limner, folder / "doctor", "doctor", **WITHOUT_DISCORD),
+            "doctor": pool.submit(limner, folder / "doctor", "doctor", **WITHOUT_CHATS),
             "doctor wrong": pool.submit(limner, folder / "doctor wrong", "doctor", **mishaps),
         }
         source = begun["cat"].result().folder / "cat.png"
@@ -384,7 +384,7 @@ def test_status_shows_the_servers_worker_and_what_it_paints(tmp_path: Path) -> N
 
 def findings(run: Ended) -> list[tuple[str, str, str]]:
     """Mark, subject, and what was found with what to do about it."""
-    found = re.findall(r"^(ok|!!)  (.{15}) (.*(?:\n +-> .*)?)", run.out, re.MULTILINE)
+    found = re.findall(r"^(ok|!!)  (.{15,}?) (.*(?:\n +-> .*)?)", run.out, re.MULTILINE)
     return [(mark, subject.strip(), text) for mark, subject, text in found]
 
 
@@ -400,11 +400,11 @@ def test_doctor_finds_nothing_where_all_is_well(runs: Runs) -> None:
     assert run.out.endswith("All is well.\n")
     assert found["model"] == "demo is on this machine"
     assert found["DISCORD_TOKEN"] == "not set"
-    assert {found[name] for name in SECRETS.keys() & found.keys() - {"DISCORD_TOKEN"}} == {"set"}
+    assert {found[name] for name in SECRETS.keys() & found.keys() - WITHOUT_CHATS.keys()} == {"set"}
 
 
 def test_doctor_looks_for_no_refiner_where_there_shall_be_none(tmp_path: Path) -> None:
-    run = limner(tmp_path, "doctor", LIMNER_REFINER="none", **WITHOUT_DISCORD)
+    run = limner(tmp_path, "doctor", LIMNER_REFINER="none", **WITHOUT_CHATS)
 
     assert (run.code, wrong(run)) == (0, {})
     assert [text for _, subject, text in findings(run) if subject == "model"] == ["demo is on this machine"]
@@ -427,12 +427,13 @@ def test_doctor_says_what_to_do_about_all_that_is_wrong(runs: Runs) -> None:
     assert re.search(r"\./no\[/\]model holds no model_index.json\n +-> LIMNER_MODEL .* take demo", found["model"])
     assert re.search(r"does not look right\n +-> The token is one word that begins", found["SLACK_BOT_TOKEN"])
     assert re.search(r"cannot be reached: .*\n +-> Look whether this is right", found["discord bot"])
+    assert re.search(r"cannot be reached: .*\n +-> Look whether this is right", found["slack socket"])
 
 
 def test_doctor_says_what_to_do_about_a_broken_installation_and_an_impossible_folder(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('libcudnn.so.9: cannot open shared object file')")
 
-    run = limner(tmp_path, "doctor", LIMNER_DATA_DIR="x" * 300, **WITHOUT_DISCORD)
+    run = limner(tmp_path, "doctor", LIMNER_DATA_DIR="x" * 300, **WITHOUT_CHATS)
 
     found = wrong(run)
     assert (run.code, run.err, set(found)) == (1, "", {"inference", "data"})

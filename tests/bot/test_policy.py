@@ -70,6 +70,18 @@ def test_who_shall_see_what_is_made(asker: Asker, audience: str) -> None:
 
 
 @both
+@pytest.mark.parametrize(("closed_to", "seen"), [(None, False), (ATTIC, False), (STUDIO, True)])
+def test_who_comes_from_elsewhere_sees_what_is_made_in_the_place_and_nothing_else(
+    thing: Image | Job, closed_to: str | None, seen: bool
+) -> None:
+    guest = Asker("test:eve", STUDIO, closed_to=closed_to, outsider=True)
+
+    assert may_see(guest, thing) is seen
+    assert may_see(replace(guest, requester="test:ann"), thing), "one's own is one's own"
+    assert not may_see(replace(guest, private=True), replace(thing, audience=""))
+
+
+@both
 @pytest.mark.parametrize("requester", ["test:bob", "other:ann", "test:ann2", "TEST:ANN", ""])
 @pytest.mark.parametrize("space", [STUDIO, "other:studio", "test:studio2", "TEST:STUDIO", ATTIC, ""])
 def test_what_is_made_in_public_is_seen_by_all_of_its_space_and_nobody_else(

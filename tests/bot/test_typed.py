@@ -77,6 +77,22 @@ def test_what_an_option_does_not_take_belongs_to_the_words(text: str, said: dict
     assert read(text) == Typed(**said)
 
 
+@pytest.mark.parametrize("quotes", ['""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\u201d\u201d", "\u201e\u201c"])
+def test_a_value_may_stand_between_quotation_marks(quotes: str) -> None:
+    before, after = quotes[0], quotes[1]
+    text = f"a cat --no={before}text, blur{after} --style {before}ink wash{after} --seed {before}7{after} in a hat"
+
+    assert read(text) == Typed(words="a cat in a hat", negative_prompt="text, blur", style="ink wash", seed=7)
+    assert only_mistake(f"a cat --style {before}{after}")[1] == "no_value"
+
+
+@pytest.mark.parametrize("value", ['"text" and "blur"', "the cat's", '"', "'", '"text', "'tis the cats'", ""])
+def test_quotation_marks_inside_a_value_stay(value: str) -> None:
+    assert read(f"a cat --no x {value}").negative_prompt == f"x {value}".strip()
+    if len(value) > 1 and value.count("'") != 2:
+        assert read(f"a cat --no {value}").negative_prompt == value
+
+
 @pytest.mark.parametrize("dash", ["--", "\u2014", "\u2013"])
 @pytest.mark.parametrize("option", ["steps 40", "steps=40", "Steps 40", "STEPS\n40", "steps\t 40"])
 def test_phones_may_make_a_dash_of_the_hyphens_and_large_letters_of_small_ones(dash: str, option: str) -> None:

@@ -1,12 +1,15 @@
 """The whole program as its owner starts it: `limner serve` in a process of its own, with the demo model."""
 
+import asyncio
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +88,65 @@ class Server:
     def close(self) -> None:
         if self.process.poll() is None:
             self.end(signal.SIGKILL)
+
+
+class Run:
+    """A process, and what it has said so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.out = self.log = ""
+        self._news = asyncio.Event()
+
+    async def read(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read(self.process.stdout, "out"))
+            tasks.create_task(self._read(self.process.stderr, "log"))
+
+    async def _read(self, stream: asyncio.StreamReader | None, name: str) -> None:
+        assert stream is not None
+        while text := await stream.read(4096):
+            setattr(self, name, getattr(self, name) + text.decode())
+            self._news.set()
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not is_so():
+                self._news.clear()
+                await self._news.wait()
+
+    async def until_says(self, words: str) -> None:
+        await self.until(lambda: words in self.out + self.log)
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(PATIENCE):
+            return await self.process.wait()
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+        return [line for line in found if line["event"] == event]
+
+
+@asynccontextmanager
+async def running(folder: Path, *arguments: str, **variables: str) -> AsyncIterator[Run]:
+    """`limner` with these arguments and variables; leaving the block ends it with SIGTERM."""
+    process = await asyncio.create_subprocess_exec(
+        *(*LIMNER, *arguments),
+        cwd=folder,
+        env=environment(folder / "data", **{"CUDA_VISIBLE_DEVICES": "", "LIMNER_DRAIN_SECONDS": "0"} | variables),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    run = Run(process)
+    async with asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(run.read())
+        try:
+            yield run
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+                await run.ended()
+            await reading
 
 
 Serve = Callable[..., Server]

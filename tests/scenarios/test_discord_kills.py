@@ -16,8 +16,8 @@ import pytest
 from bot.app import DATABASE
 from tests.fakes.discord import Asked, Channel, FakeDiscord, FakeMessage, Person
 from tests.fakes.discord.asked import LIFETIME
+from tests.scenarios.chat_program import COMMAND, ROOT
 from tests.scenarios.conftest import environment
-from tests.scenarios.discord_program import COMMAND, ROOT
 
 KILLS = 20
 #: Seconds in which a program that is not killed must have come up, and have delivered the rest in the end.

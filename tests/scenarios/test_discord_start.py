@@ -1,20 +1,18 @@
 """Doctor and the start, as processes of their own, with a local Discord: what their owner reads, and what to do."""
 
 import asyncio
-import json
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from tests.fakes.discord import FakeDiscord
-from tests.scenarios.conftest import LIMNER, PATIENCE, environment
+from tests.scenarios.conftest import LIMNER, PATIENCE, Run, environment, running
 
 
 @pytest.fixture
@@ -23,69 +21,13 @@ async def discord() -> AsyncIterator[FakeDiscord]:
         yield fake
 
 
-class Run:
-    """A process, and what it has said so far."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.out = self.log = ""
-        self._news = asyncio.Event()
-
-    async def read(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._read(self.process.stdout, "out"))
-            tasks.create_task(self._read(self.process.stderr, "log"))
-
-    async def _read(self, stream: asyncio.StreamReader | None, name: str) -> None:
-        assert stream is not None
-        while text := await stream.read(4096):
-            setattr(self, name, getattr(self, name) + text.decode())
-            self._news.set()
-
-    async def until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not is_so():
-                self._news.clear()
-                await self._news.wait()
-
-    async def until_says(self, words: str) -> None:
-        await self.until(lambda: words in self.out + self.log)
-
-    async def ended(self) -> int:
-        async with asyncio.timeout(PATIENCE):
-            return await self.process.wait()
-
-    def lines(self, event: str) -> list[dict[str, Any]]:
-        found = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
-        return [line for line in found if line["event"] == event]
-
-
-@asynccontextmanager
-async def begun(folder: Path, discord: FakeDiscord, *arguments: str, **variables: str) -> AsyncIterator[Run]:
+def begun(folder: Path, discord: FakeDiscord, *arguments: str, **variables: str) -> AbstractAsyncContextManager[Run]:
     where = {
-        "CUDA_VISIBLE_DEVICES": "",
         "DISCORD_TOKEN": discord.token,
         "LIMNER_DISCORD_API_URL": discord.api_url,
         "LIMNER_DISCORD_GATEWAY_URL": discord.gateway_url,
-        "LIMNER_DRAIN_SECONDS": "0",
     }
-    process = await asyncio.create_subprocess_exec(
-        *(*LIMNER, *arguments),
-        cwd=folder,
-        env=environment(folder / "data", **where | variables),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    run = Run(process)
-    async with asyncio.TaskGroup() as tasks:
-        reading = tasks.create_task(run.read())
-        try:
-            yield run
-        finally:
-            if process.returncode is None:
-                process.send_signal(signal.SIGTERM)
-                await run.ended()
-            await reading
+    return running(folder, *arguments, **where | variables)
 
 
 async def test_doctor_finds_nothing_where_all_is_well_on_discord(tmp_path: Path, discord: FakeDiscord) -> None:

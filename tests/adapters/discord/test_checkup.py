@@ -9,8 +9,9 @@ import discord as library
 import pytest
 from aiohttp import web
 
+from adapters.chat.checkup import Found
 from adapters.discord import checkup as module
-from adapters.discord.checkup import Found, checkup
+from adapters.discord.checkup import checkup
 from adapters.discord.place import INVITED
 from tests.fakes.discord import FakeDiscord, Guild
 from tests.fakes.discord import server as fake_server

@@ -1,8 +1,4 @@
-import ast
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from string import Formatter
 
 import pytest
 
@@ -15,7 +11,6 @@ from bot.errors import (
     BadRequest,
     Blocked,
     Forbidden,
-    ImageFileLost,
     Mistake,
     NotFound,
     PlaceClosed,
@@ -23,17 +18,13 @@ from bot.errors import (
     Refused,
     ShuttingDown,
     SpacePaused,
-    WorkerDied,
 )
 from bot.jobs import Failure
+from tests.adapters import source
 
-ROOT = Path(__file__).parents[3]
-ADAPTER = ROOT / "adapters" / "discord"
-SPEAKERS = ("adapters/chat", "adapters/discord")
+ADAPTER = source.ROOT / "adapters" / "discord"
 ENGLISH, GERMAN = words_for("en"), words_for("de")
 
-#: Discord has no options for these.
-NO_OPTION = {"refine_at", "guidance_end", "sampler"}
 #: One of each kind of refusal, and one more where there are several sentences.
 REFUSALS: list[Refused] = [
     BadRequest(Mistake("prompt", "The prompt is empty.", "empty")),
@@ -62,10 +53,6 @@ def sentences(words: Words) -> dict[str, str]:
     return dict(words.sentences)
 
 
-def placeholders(sentence: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
-
-
 @pytest.mark.parametrize("locale", ["de", "de-AT", "de-CH", "DE"])
 def test_german_is_for_all_who_speak_it(locale: str) -> None:
     assert words_for(locale).language == "de"
@@ -90,7 +77,7 @@ def test_all_languages_say_the_same_things() -> None:
 
 @pytest.mark.parametrize("key", sentences(ENGLISH))
 def test_both_languages_name_the_same_values(key: str) -> None:
-    assert placeholders(sentences(ENGLISH)[key]) == placeholders(sentences(GERMAN)[key])
+    assert source.placeholders(sentences(ENGLISH)[key]) == source.placeholders(sentences(GERMAN)[key])
 
 
 @pytest.mark.parametrize("words", [ENGLISH, GERMAN], ids=LANGUAGES)
@@ -199,113 +186,14 @@ def test_a_failure_is_told_by_its_code_and_an_unknown_one_by_its_detail() -> Non
 # What the core can say, read from its source.
 
 
-def trees(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
-    for folder in folders:
-        path = ROOT / folder
-        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
-            yield file, ast.parse(file.read_text(encoding="utf-8"))
-
-
-def called(node: ast.AST) -> str | None:
-    """The name of what is called, without what stands before its last dot."""
-    if not isinstance(node, ast.Call):
-        return None
-    return getattr(node.func, "id", None) or getattr(node.func, "attr", None)
-
-
-def text_of(node: ast.AST | None) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def failure_codes() -> set[str]:
-    codes = {WorkerDied.code, ImageFileLost.code}
-    for file, tree in trees("bot"):
-        for node in ast.walk(tree):
-            if called(node) in ("JobFailed", "Failure", "Broke") and file.name != "paint_here.py":
-                assert isinstance(node, ast.Call)
-                codes |= {code for code in [text_of(node.args[0] if node.args else None)] if code is not None}
-    return codes
-
-
 def test_there_are_words_for_every_code_of_a_failure() -> None:
-    codes = failure_codes()
+    codes = source.failure_codes()
     assert len(codes) > 5
     assert {code for code in codes if f"failure.{code}" not in sentences(ENGLISH)} == set()
 
 
-def mistakes() -> dict[tuple[str, str], set[str]]:
-    """Field and kind of each mistake that the source makes -> the names of its values.
-
-    What belongs to whichever option was typed has the field `option`.
-    """
-    found = {}
-    for file, tree in trees("bot/prompts.py", "bot/pictures.py", "bot/typed.py", "adapters/discord"):
-        makers = {
-            node.name: [argument.arg for argument in node.args.args]
-            for node in ast.walk(tree)
-            if isinstance(node, ast.FunctionDef) and node.name in ("_mistake", "_refused")
-        }
-        makers["Mistake"] = ["field", "message", "kind", "values"]
-        loops = looped(tree)
-        for node in ast.walk(tree):
-            name = called(node)
-            if name not in makers:
-                continue
-            assert isinstance(node, ast.Call)
-            given = dict(zip(makers[name], node.args, strict=False))
-            given |= {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg in makers[name]}
-            kind = text_of(given.get("kind"))
-            if kind is None:
-                continue
-            values = {keyword.arg for keyword in node.keywords if keyword.arg} - set(makers[name])
-            values |= {"option"} if file.name == "typed.py" else set()
-            values |= keys_in(given.get("values"), tree)
-            for field in fields(given.get("field", given.get("name")), loops.get(node, {}), file):
-                found[field, kind] = values
-    return found
-
-
-def fields(node: ast.AST | None, loops: dict[str, list[str]], file: Path) -> list[str]:
-    if node is None:
-        assert file.name == "pictures.py"
-        return ["picture"]
-    if isinstance(node, ast.Name) and node.id in loops:
-        return loops[node.id]
-    return [text_of(node) or "option"]
-
-
-def looped(tree: ast.AST) -> dict[ast.AST, dict[str, list[str]]]:
-    """Calls -> names of loops over constants around them, with these constants."""
-    found: dict[ast.AST, dict[str, list[str]]] = {}
-    for node in ast.walk(tree):
-        for loop in [node] if isinstance(node, ast.For) else getattr(node, "generators", []):
-            if not isinstance(loop.iter, ast.Tuple):
-                continue
-            first = [entry.elts[0] if isinstance(entry, ast.Tuple) else entry for entry in loop.iter.elts]
-            target = loop.target.elts[0] if isinstance(loop.target, ast.Tuple) else loop.target
-            assert isinstance(target, ast.Name)
-            texts = [text for entry in first if (text := text_of(entry)) is not None]
-            for inner in ast.walk(node):
-                if isinstance(inner, ast.Call):
-                    found.setdefault(inner, {})[target.id] = texts
-    return found
-
-
-def keys_in(node: ast.AST | None, tree: ast.Module) -> set[str]:
-    """Of all dicts in an expression, those too that it takes from the module by name."""
-    if node is None:
-        return set()
-    names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
-    roots = [node]
-    for statement in tree.body:
-        if isinstance(statement, ast.AnnAssign) and getattr(statement.target, "id", None) in names:
-            roots += [statement.value] if statement.value else []
-    keys = [key for root in roots for part in ast.walk(root) if isinstance(part, ast.Dict) for key in part.keys]
-    return {text for key in keys if (text := text_of(key)) is not None}
-
-
 def test_the_mistakes_of_the_core_are_found() -> None:
-    found = mistakes()
+    found = source.mistakes(ADAPTER)
     assert found["negative_prompt", "too_long"] == {"limit", "length"}
     assert found["height", "side"] == {"unit", "least", "most", "side"}
     assert found["picture", "unreadable"] == {"formats"}
@@ -314,58 +202,19 @@ def test_the_mistakes_of_the_core_are_found() -> None:
 
 
 def test_every_mistake_that_can_be_made_on_discord_is_said_with_values_that_it_has() -> None:
-    said = sentences(ENGLISH)
-    missing, wrong = [], []
-    for (field, kind), values in mistakes().items():
-        if field in NO_OPTION or (field, kind) == ("negative_prompt", "empty"):
-            continue
-        keys = [key for key in (f"mistake.{field}.{kind}", f"mistake.{field}.{kind}.suggested") if key in said]
-        missing += [] if keys else [(field, kind)]
-        wrong += [key for key in keys if not placeholders(said[key]) <= values]
-    assert missing == []
-    assert wrong == []
+    assert source.mistakes_without_words(sentences(ENGLISH), ADAPTER) == []
 
 
 def test_no_words_are_kept_for_mistakes_that_nobody_makes() -> None:
-    made = {f"mistake.{field}.{kind}" for field, kind in mistakes()}
-    kept = {key.removesuffix(".suggested") for key in sentences(ENGLISH) if key.startswith("mistake.")}
-    assert kept - made == set()
+    assert source.words_without_mistakes(sentences(ENGLISH), ADAPTER) == []
 
 
 # What the adapter says, read from its source.
 
 
-def used(tree: ast.AST) -> Iterator[str]:
-    """Patterns of keys: texts, texts with holes, and sections from which a sentence is chosen."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            parts = [re.escape(text) if (text := text_of(part)) else r"[\w.]+" for part in node.values]
-            if re.match(r"[a-z]", parts[0]):
-                yield "".join(parts)
-        elif called(node) == "_one_of":
-            assert isinstance(node, ast.Call)
-            yield re.escape(text_of(node.args[0]) or "") + r"\.\w+"
-        elif (text := text_of(node)) is not None:
-            yield re.escape(text)
-
-
 def test_every_sentence_is_said_somewhere() -> None:
-    patterns = {pattern for folder in SPEAKERS for _, tree in trees(folder) for pattern in used(tree)}
-    said = re.compile("|".join(sorted(patterns)))
-    unsaid = [key for key in sentences(ENGLISH) if not said.fullmatch(key)]
-    assert unsaid == []
+    assert source.unsaid(sentences(ENGLISH), ADAPTER) == []
 
 
 def test_everything_that_is_said_is_there_with_all_its_values() -> None:
-    wrong = []
-    for file, tree in (found for folder in SPEAKERS for found in trees(folder)):
-        for node in ast.walk(tree):
-            key = text_of(node.args[0]) if called(node) in ("say", "Unclear") and isinstance(node, ast.Call) else None
-            if key is None:
-                continue
-            assert isinstance(node, ast.Call)
-            given = {keyword.arg for keyword in node.keywords}
-            needed = placeholders(sentences(ENGLISH).get(key, "{no such key}"))
-            if needed - given and None not in given:
-                wrong.append((file.name, key, needed - given))
-    assert wrong == []
+    assert source.said_wrongly(sentences(ENGLISH), ADAPTER) == []

@@ -8,21 +8,25 @@ from typing import Any, Protocol
 import pytest
 
 from adapters.chat.delivery import Tempo
-from adapters.slack.app import LimnerApp, connected
+from adapters.slack.app import LimnerApp
+from adapters.slack.connection import connected
 from adapters.slack.manifest import manifest
 from bot.app import open_service
 from bot.service import Service
 from bot.settings import Settings
+from tests.adapters.slack.watching import Rows
 from tests.fakes.executor import FakeExecutor
-from tests.fakes.slack import FakeSlack
+from tests.fakes.slack import Channel, FakeSlack, Person
 
 #: Quick, and so that nothing is left out.
 TEMPO = Tempo(progress=0.02, queue=0.02, retry=0.01)
 PING = 1.0
+RECONNECT = 0.05
 
 
 class Bot:
-    def __init__(self, service: Service, app: LimnerApp, executor: FakeExecutor) -> None:
+    def __init__(self, slack: FakeSlack, service: Service, app: LimnerApp, executor: FakeExecutor) -> None:
+        self.slack = slack
         self.service = service
         self.app = app
         self.executor = executor
@@ -41,6 +45,26 @@ async def slack() -> AsyncIterator[FakeSlack]:
 
 
 @pytest.fixture
+def art(slack: FakeSlack) -> Channel:
+    return slack.channel("art")
+
+
+@pytest.fixture
+def ada(slack: FakeSlack) -> Person:
+    return slack.person("Ada")
+
+
+@pytest.fixture
+def ben(slack: FakeSlack) -> Person:
+    return slack.person("Ben")
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Rows:
+    return Rows(tmp_path)
+
+
+@pytest.fixture
 def bot(slack: FakeSlack, tmp_path: Path) -> StartBot:
     """Starts the bot on one data folder; starting it a second time is a restart."""
 
@@ -55,16 +79,18 @@ def bot(slack: FakeSlack, tmp_path: Path) -> StartBot:
             connected(
                 service,
                 slack.bot_token,
-                slack.app_token,
+                app_token=slack.app_token,
+                admins=options.slack_admins,
                 api_url=slack.api_url,
                 clock=slack.clock.now,
                 tempo=tempo,
                 finish_seconds=0,
                 ping_interval=PING,
+                reconnect=RECONNECT,
             ) as app,
         ):
             await slack.connected()
-            yield Bot(service, app, executor)
+            yield Bot(slack, service, app, executor)
             await service.drain(0)
 
     return start

@@ -1,6 +1,4 @@
-import ast
 import re
-from pathlib import Path
 
 import pytest
 
@@ -23,22 +21,14 @@ from bot.errors import (
     SpacePaused,
 )
 from bot.jobs import Failure
-from tests.adapters.discord.test_words import (
-    NO_OPTION,
-    called,
-    failure_codes,
-    mistakes,
-    placeholders,
-    text_of,
-    trees,
-)
+from tests.adapters import source
 from tests.adapters.slack.judging import breaches, rings
 
-ROOT = Path(__file__).parents[3]
-ADAPTER = ROOT / "adapters" / "slack"
-SPEAKERS = ("adapters/chat", "adapters/slack")
-ENGLISH = words_for("en")
+ADAPTER = source.ROOT / "adapters" / "slack"
+ENGLISH, GERMAN = words_for("en"), words_for("de")
 SENTENCES = dict(ENGLISH.sentences)
+#: Of both languages.
+ALL = [*SENTENCES.items(), *GERMAN.sentences.items()]
 
 #: Slack shows these as they stand: `*bold*`, code, a link, a time.
 MARKUP = re.compile(r"<\{link\}\|[^<>]*>")
@@ -67,9 +57,28 @@ REFUSALS: list[Refused] = [
 ]
 
 
-@pytest.mark.parametrize("locale", ["en-US", "en-GB", "de-DE", "ja-JP", "", "../de"])
-def test_everybody_reads_english(locale: str) -> None:
+@pytest.mark.parametrize("locale", ["de-DE", "de-AT", "DE"])
+def test_german_is_for_all_who_speak_it(locale: str) -> None:
+    assert words_for(locale) is GERMAN
+
+
+@pytest.mark.parametrize("locale", ["en-US", "en-GB", "ja-JP", "", "../de"])
+def test_everybody_else_reads_english(locale: str) -> None:
     assert words_for(locale) is ENGLISH
+
+
+def test_both_languages_say_the_same_things_of_the_same_values() -> None:
+    assert [*SENTENCES] == [*GERMAN.sentences]
+    wrong = [
+        key
+        for key, text in SENTENCES.items()
+        if source.placeholders(text) != source.placeholders(GERMAN.sentences[key])
+    ]
+    assert wrong == []
+
+
+def test_german_numbers_have_commas() -> None:
+    assert GERMAN.say("modal.strength.none", usual=0.5).endswith("0,5.")
 
 
 def test_there_is_a_file_for_each_language() -> None:
@@ -78,15 +87,15 @@ def test_there_is_a_file_for_each_language() -> None:
 
 def test_no_sentence_is_empty_or_shouts_or_speaks_of_discord() -> None:
     wrong = re.compile(r"^\s*$|!|discord|server|\*\*", re.IGNORECASE)
-    assert [key for key, text in SENTENCES.items() if wrong.search(text)] == []
+    assert [key for key, text in ALL if wrong.search(text)] == []
 
 
 def test_no_sentence_has_a_sign_that_slack_wants_escaped() -> None:
-    assert [key for key, text in SENTENCES.items() if re.search(r"[<>&]", MARKUP.sub("", text))] == []
+    assert [key for key, text in ALL if re.search(r"[<>&]", MARKUP.sub("", text))] == []
 
 
 def test_bold_and_code_are_closed_where_they_begin() -> None:
-    for key, text in SENTENCES.items():
+    for key, text in ALL:
         for line in text.splitlines():
             assert line.count("`") % 2 == 0, key
             assert re.sub(r"`[^`]*`", "", line).count("*") % 2 == 0, key
@@ -108,9 +117,9 @@ def test_bold_and_code_are_closed_where_they_begin() -> None:
     ],
 )
 def test_sentences_are_as_short_as_slack_wants_them(pattern: str, limit: int) -> None:
-    matching = {key: text for key, text in SENTENCES.items() if re.fullmatch(pattern, key)}
+    matching = [(key, text) for key, text in ALL if re.fullmatch(pattern, key)]
     assert matching
-    assert {key: len(text) for key, text in matching.items() if len(text) > limit} == {}
+    assert [(key, len(text)) for key, text in matching if len(text) > limit] == []
 
 
 def test_a_sentence_or_a_value_that_is_missing_is_an_error() -> None:
@@ -177,37 +186,26 @@ def test_a_failure_is_told_by_its_code_and_an_unknown_one_by_its_detail() -> Non
 
 
 def test_there_are_words_for_every_code_of_a_failure() -> None:
-    assert {code for code in failure_codes() if f"failure.{code}" not in SENTENCES} == set()
+    assert {code for code in source.failure_codes() if f"failure.{code}" not in SENTENCES} == set()
 
 
-def test_every_mistake_that_a_chat_can_make_is_said_with_values_that_it_has() -> None:
-    missing, wrong = [], []
-    for (field, kind), values in mistakes().items():
-        if field in NO_OPTION or (field, kind) == ("negative_prompt", "empty"):
-            continue
-        keys = [key for key in (f"mistake.{field}.{kind}", f"mistake.{field}.{kind}.suggested") if key in SENTENCES]
-        missing += [] if keys else [(field, kind)]
-        wrong += [key for key in keys if not placeholders(SENTENCES[key]) <= values]
-    assert missing == []
-    assert wrong == []
+def test_every_mistake_that_can_be_made_on_slack_is_said_with_values_that_it_has() -> None:
+    assert source.mistakes_without_words(SENTENCES, ADAPTER) == []
+
+
+def test_no_words_are_kept_for_mistakes_that_nobody_makes() -> None:
+    assert source.words_without_mistakes(SENTENCES, ADAPTER) == []
+
+
+def test_every_sentence_is_said_somewhere() -> None:
+    assert source.unsaid(SENTENCES, ADAPTER) == []
 
 
 def test_everything_that_is_said_is_there_with_all_its_values() -> None:
-    wrong = []
-    for file, tree in (found for folder in SPEAKERS for found in trees(folder)):
-        for node in ast.walk(tree):
-            key = text_of(node.args[0]) if called(node) in ("say", "Unclear") and isinstance(node, ast.Call) else None
-            if key is None:
-                continue
-            assert isinstance(node, ast.Call)
-            given = {keyword.arg for keyword in node.keywords}
-            needed = placeholders(SENTENCES.get(key, "{no such key}"))
-            if needed - given and None not in given:
-                wrong.append((file.name, key, needed - given))
-    assert wrong == []
+    assert source.said_wrongly(SENTENCES, ADAPTER) == []
 
 
 def test_every_sentence_can_stand_in_a_section() -> None:
-    for key, text in SENTENCES.items():
+    for key, text in ALL:
         section = {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
         assert breaches([section]) == [], key

@@ -1,15 +1,25 @@
 """What tests of the Slack adapter look at: messages, requests, and the rows that the bot wrote."""
 
+import asyncio
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 from adapters.chat.delivery import Tempo
+from adapters.slack.people import PLATFORM, requester_of
 from bot.app import DATABASE
+from bot.jobs import ImageRequest, Refinement
+from bot.policy import Asker
 from tests.fakes.executor import png
-from tests.fakes.slack import Asked, Channel, FakeMessage, FakeSlack, Person, Upload
+from tests.fakes.slack import Asked, Channel, FakeMessage, FakeSlack, Person, Upload, payloads
 from tests.fakes.slack.requests import Request
+
+if TYPE_CHECKING:
+    from tests.adapters.slack.conftest import Bot
 
 #: Seconds; a busy machine takes its time.
 PATIENCE = 20.0
@@ -35,6 +45,10 @@ class Rows:
     def statuses(self) -> list[object]:
         """Of jobs, in their order."""
         return [status for (status,) in self.read("SELECT status FROM jobs ORDER BY number")]
+
+    def everything(self) -> list[str]:
+        with closing(sqlite3.connect(self._path)) as connection:
+            return list(connection.iterdump())
 
     def notes(self) -> list[str]:
         return [str(note) for (note,) in self.read("SELECT note FROM deliveries")]
@@ -99,3 +113,58 @@ async def told_in_answer(asked: Asked, part: str) -> str:
     """By the response URL, which works everywhere."""
     await asked.until(lambda one: part in one.told)
     return asked.told
+
+
+async def answered(channel: Channel, person: Person, asking: Awaitable[Asked]) -> str:
+    """What they alone read in the channel, in one answer."""
+    before = channel.whispers
+    await asking
+    await channel.fake.until(lambda: len(channel.whispers) > len(before), waiting="an answer")
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "slack request"))
+    (answer,) = channel.whispers[len(before) :]
+    assert answer.ephemeral_to is person
+    return answer.shown
+
+
+@contextmanager
+def unchanged(limner: "Bot", rows: Rows) -> Iterator[None]:
+    """Nothing is queued, kept or erased within it, nor said to others."""
+    before = rows.everything()
+    works = len(limner.executor.works)
+    said = [message for channel in limner.slack.channels.values() for message in channel.messages]
+    yield
+    assert rows.everything() == before
+    assert len(limner.executor.works) == works
+    everywhere = [message for channel in limner.slack.channels.values() for message in channel.messages]
+    assert [one for one in everywhere if one.user is limner.slack.bot and one not in said] == []
+
+
+def asker(person: Person) -> Asker:
+    """As they ask in a public channel."""
+    return Asker(requester_of(person.id), f"{PLATFORM}:{person.team.id}")
+
+
+def asked_for(limner: "Bot", number: int = 0) -> ImageRequest:
+    request = limner.executor.works[number].request
+    assert isinstance(request, ImageRequest)
+    return request
+
+
+def refinement(limner: "Bot") -> Refinement:
+    """The last one that was painted."""
+    request = limner.executor.works[-1].request
+    assert isinstance(request, Refinement)
+    return request
+
+
+def link_to(message: FakeMessage) -> str:
+    """As Slack copies it."""
+    where = f"https://{message.channel.team.domain}.slack.com/archives/{message.channel.id}"
+    link = f"{where}/p{message.ts.replace('.', '')}"
+    return f"{link}?thread_ts={message.thread_ts}&cid={message.channel.id}" if message.thread_ts else link
+
+
+def told_as(monkeypatch: pytest.MonkeyPatch, channel: Channel, **fields: object) -> None:
+    """As conversations.info has it from now on."""
+    tell = payloads.channel
+    monkeypatch.setattr(payloads, "channel", lambda one: tell(one) | (fields if one is channel else {}))

@@ -45,6 +45,25 @@ def get_user(fake: "FakeSlack", request: Request) -> Json:
     return {"user": payloads.user(person, locale=request.flag("include_locale"))}
 
 
+@methods("users.conversations", verb="GET")
+def get_own_channels(fake: "FakeSlack", request: Request) -> Json:
+    """Those that the bot is in; of public and private ones."""
+    scopes = {"public_channel": "channels:read", "private_channel": "groups:read"}
+    kinds = [one.strip() for one in str(request.args.get("types", "public_channel")).split(",")]
+    for kind in kinds:
+        if kind not in scopes:
+            raise Refused("invalid_types", [f"the fake lists no {kind!r}"])
+        fake.need_scope(scopes[kind])
+    begin, limit = request.number("cursor"), request.number("limit", 100)
+    found = [one for one in fake.channels.values() if one.has_bot and not one.is_im and _kind(one) in kinds]
+    if request.flag("exclude_archived"):
+        found = [one for one in found if not one.archived]
+    end = begin + limit
+    cursor = str(end) if end < len(found) else ""
+    told = [payloads.channel(one) for one in found[begin:end]]
+    return {"channels": told, "response_metadata": {"next_cursor": cursor}}
+
+
 @methods("conversations.info", verb="GET")
 def get_channel(fake: "FakeSlack", request: Request) -> Json:
     channel = _looked_at(fake, request, "read")
@@ -95,6 +114,10 @@ def open_dm(fake: "FakeSlack", request: Request) -> Json:
         raise Refused("user_not_found")
     channel = fake.dm(fake.people[people[0]])
     return {"channel": payloads.channel(channel) if request.flag("return_im") else {"id": channel.id}}
+
+
+def _kind(channel: "Channel") -> str:
+    return "private_channel" if channel.private else "public_channel"
 
 
 def _looked_at(fake: "FakeSlack", request: Request, right: str) -> "Channel":

@@ -218,6 +218,10 @@ class FakeSlack:
         """
         await self.sockets.drop(reason)
 
+    def lose_sockets(self) -> None:
+        """What is sent over those that are open reaches nobody, and neither side is told. New ones work."""
+        self.sockets.lose()
+
     @asynccontextmanager
     async def cut_off(self) -> AsyncIterator[None]:
         """Within it, the bot has no socket and gets none. Events come later; what people wait for fails."""

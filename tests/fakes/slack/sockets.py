@@ -26,8 +26,9 @@ LIFETIME = 18060
 class Connection:
     """One socket. What it is told is sent in order by a task of its own, so that nobody waits for the bot."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
         self.socket = socket
+        self.transport = transport
         #: Envelopes that are not acknowledged yet.
         self.open: set[str] = set()
         self._queue: asyncio.Queue[str] = asyncio.Queue()
@@ -88,7 +89,8 @@ class Sockets:
         self._tickets.remove(request.query["ticket"])
         socket = web.WebSocketResponse(timeout=GOODBYE)
         await socket.prepare(request)
-        connection = Connection(socket)
+        assert isinstance(request.transport, asyncio.Transport)
+        connection = Connection(socket, request.transport)
         writer = asyncio.create_task(connection.write(), name="a socket's sender")
         try:
             await self._welcome(connection)
@@ -159,6 +161,16 @@ class Sockets:
             if connection in self._connections:
                 self._connections.remove(connection)
             await connection.socket.close()
+
+    def lose(self) -> None:
+        """The network swallows all that is sent over every socket, and neither side is told."""
+        for connection in self._connections:
+            connection.transport.pause_reading()
+        self._connections.clear()
+
+    def spend(self) -> None:
+        """Tickets are good for some seconds, which are over."""
+        self._tickets.clear()
 
     def bar(self) -> None:
         """Those who come wait at the door, until `unbar`."""

@@ -1,4 +1,4 @@
-"""The whole program but for its painter, in a process of its own, for tests that kill it and for benchmarks/discord.py.
+"""The whole program but for its painter, in a process of its own, for tests that kill it and for benchmarks.
 
 The settings come from the environment. Arguments: how many seconds a step takes, how many jobs are painted at once, and
 `quick` for one that hurries to tell its news.
@@ -11,13 +11,14 @@ from typing import Any
 
 from adapters.chat.delivery import Tempo
 from adapters.discord import client
+from adapters.slack import app, connection
 from bot.app import serve
 from bot.settings import read_settings
 from tests.fakes.executor import FakeExecutor
 
 ROOT = Path(__file__).parents[2]
 #: To be run in ROOT.
-COMMAND = (sys.executable, "-m", "tests.scenarios.discord_program")
+COMMAND = (sys.executable, "-m", "tests.scenarios.chat_program")
 TEMPO = Tempo(progress=0.1, queue=0.1, retry=0.05)
 
 
@@ -28,10 +29,16 @@ class QuickClient(client.LimnerClient):
         self._connection.guild_ready_timeout = 0.01
 
 
+class QuickApp(app.LimnerApp):
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **{**more, "tempo": TEMPO})
+
+
 def main(step_seconds: str, slots: str, pace: str = "") -> None:
     if pace == "quick":
-        # serve() builds it from here.
+        # serve() builds them from here.
         setattr(client, "LimnerClient", QuickClient)  # noqa: B010 - a plain assignment is none to mypy
+        setattr(connection, "LimnerApp", QuickApp)  # noqa: B010
     asyncio.run(serve(read_settings(), executor=FakeExecutor(step_seconds=float(step_seconds), slots=int(slots))))
 
 
