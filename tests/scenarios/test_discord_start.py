@@ -14,6 +14,8 @@ import pytest
 from tests.fakes.discord import FakeDiscord
 from tests.scenarios.conftest import LIMNER, PATIENCE, Run, environment, running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def discord() -> AsyncIterator[FakeDiscord]:
@@ -89,7 +91,6 @@ async def test_serve_with_a_token_that_discord_refuses_ends_and_says_what_to_do(
     assert "nonsense" not in run.out + run.log
 
 
-@pytest.mark.slow
 async def test_serve_works_over_http_while_discord_is_away_and_connects_once_it_is_there(
     tmp_path: Path, discord: FakeDiscord
 ) -> None:
@@ -112,7 +113,6 @@ async def test_serve_works_over_http_while_discord_is_away_and_connects_once_it_
     assert (run.process.returncode, "Traceback" in run.log, "Unclosed" in run.log) == (0, False, False)
 
 
-@pytest.mark.slow
 async def test_serve_says_so_where_the_gateway_alone_is_away_and_connects_once_it_is_there(
     tmp_path: Path, discord: FakeDiscord
 ) -> None:

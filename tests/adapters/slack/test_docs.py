@@ -8,6 +8,7 @@ import pytest
 from adapters.chat.delivery import Tempo
 from adapters.slack import admin, checkup
 from adapters.slack.admin import DAYS_MOST, LIMIT_MOST, RULES, Admin
+from adapters.slack.app import ACKNOWLEDGED
 from adapters.slack.connection import RECONNECT
 from adapters.slack.desk import GREETS
 from adapters.slack.manifest import COMMANDS, HTTP_PATH, SCOPES, SHORTCUTS
@@ -153,6 +154,7 @@ def test_the_numbers_on_the_page_are_the_codes() -> None:
     )
     assert RECONNECT == 5
     assert "tries again every five seconds" in " ".join(PAGE.split())
+    assert f"refused, or after {ACKNOWLEDGED:g} seconds" in " ".join(PAGE.split())
 
 
 def test_every_scope_is_on_the_page_and_no_other_and_none_reads_channels() -> None:
