@@ -14,6 +14,7 @@ from adapters.slack.desk import GREETS
 from adapters.slack.manifest import COMMANDS, HTTP_PATH, SCOPES, SHORTCUTS
 from adapters.slack.views import IMAGES_SHOWN
 from adapters.slack.words import LANGUAGES, words_for
+from bot.errors import BadRequest
 from bot.jobs import STRENGTH, Quality
 from bot.pictures import BYTES_MAX
 from bot.prompts import (
@@ -130,6 +131,10 @@ def test_what_the_page_shows_of_an_option_is_read_as_it_says() -> None:
     assert read("a cat \u2014steps 40 --guidance 0,4") == read("a cat --steps=40 --guidance 0.4")
     assert "`\u2014steps 40` is read, too" in PAGE
     assert read("a cat \u2014really").words == "a cat \u2014really"
+    assert "`\u2014really` is a word" in PAGE
+    with pytest.raises(BadRequest):
+        read("a cat \u2014stpes 40")
+    assert "`\u2014stpes` is told as a mistake" in PAGE
 
 
 def test_the_numbers_on_the_page_are_the_codes() -> None:
