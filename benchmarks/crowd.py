@@ -84,6 +84,11 @@ async def until_delivered(folder: Path) -> None:
     await until(lambda: not read(folder, "SELECT 1 FROM deliveries WHERE state = 'owed'"))
 
 
+def refuses(text: str) -> bool:
+    """The queue is full, or for its requester or space it is."""
+    return "The queue is full" in text or "the places that are left" in text
+
+
 def images_in(folder: Path) -> int:
     return len(read(folder, "SELECT 1 FROM images"))
 

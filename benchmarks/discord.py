@@ -21,6 +21,7 @@ from benchmarks.crowd import (
     cpu_of,
     images_in,
     program,
+    refuses,
     rows_of,
     until_delivered,
 )
@@ -56,7 +57,7 @@ async def crowd() -> Crowd:
                 acknowledged=[one.ack_seconds for one in asked if one.ack_seconds is not None],
                 asked=len(asked),
                 accepted=sum("Your picture will be here" in one.text for one in asked),
-                refused=sum("The queue is full" in one.text for one in asked),
+                refused=sum(refuses(one.text) for one in asked),
                 owed=images_in(data),
                 shown=shown_in(channels),
                 seconds=time.perf_counter() - began,

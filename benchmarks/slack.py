@@ -22,6 +22,7 @@ from benchmarks.crowd import (
     cpu_of,
     images_in,
     program,
+    refuses,
     rows_of,
     until_delivered,
 )
@@ -84,4 +85,4 @@ def accepted(channels: Sequence[Channel]) -> int:
 
 
 def refused(channels: Sequence[Channel]) -> int:
-    return sum("The queue is full" in one.shown for channel in channels for one in channel.whispers)
+    return sum(refuses(one.shown) for channel in channels for one in channel.whispers)

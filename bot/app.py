@@ -1,14 +1,12 @@
 """Builds the whole program from Settings; every part can be replaced by an argument."""
 
 import asyncio
-import fcntl
 import os
 import random
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
 
 import structlog
 from pydantic import AnyUrl, SecretStr
@@ -16,10 +14,11 @@ from pydantic import AnyUrl, SecretStr
 from adapters.web import app as web
 from adapters.web.server import listen, server
 from bot.engine import Engine
-from bot.errors import CannotStart, DataFolderInUse
+from bot.errors import CannotStart
 from bot.inference.local import LocalExecutor
 from bot.inference.wire import NO_REFINER, Load
 from bot.links import Links, secret
+from bot.policy import Weights
 from bot.ports import Executor
 from bot.quality import FEW_STEPS, Menu
 from bot.scheduler import Scheduler
@@ -29,14 +28,13 @@ from bot.styles import Style
 from storage.belongings import BelongingsStore
 from storage.database import Database
 from storage.deliveries import Deliveries
-from storage.files import ImageFolder
+from storage.folder import DATABASE as DATABASE
+from storage.folder import IMAGES, data_folder, image_folder
+from storage.health import Health
 from storage.images import Images
 from storage.jobs import Jobs
+from storage.keeper import Keeper
 from storage.rules import RulesOfSpaces
-
-DATABASE = "limner.sqlite"
-IMAGES = "images"
-LOCK = "lock"
 
 #: Kept from the worker, which has no use for them.
 SECRETS = ("DISCORD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "LIMNER_API_KEYS")
@@ -61,7 +59,8 @@ async def open_service(
         async with Database.open(folder / DATABASE, now=clock()) as database:
             links = Links(settings.public_url, await asyncio.to_thread(secret, folder))
             jobs = Jobs(database)
-            images = Images(database, ImageFolder(folder / IMAGES))
+            images = Images(database, await asyncio.to_thread(image_folder, folder / IMAGES))
+            health = Health(database, images)
             engine = Engine(
                 jobs=jobs,
                 images=images,
@@ -76,17 +75,29 @@ async def open_service(
                 deliveries=Deliveries(database),
                 rules=RulesOfSpaces(database),
                 belongings=BelongingsStore(database),
+                storage=health,
                 executor=executor,
                 links=links,
                 clock=clock,
                 chance=chance or random.SystemRandom(),
                 menu=menu(settings),
+                weights=Weights(moderator=settings.moderator_weight, admin=settings.admin_weight),
             )
             await engine.restore()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.run(), name="engine")
+                keeper = Keeper(
+                    database=database,
+                    images=images,
+                    health=health,
+                    folder=folder,
+                    clock=clock,
+                    days=settings.retention_days,
+                )
+                keeping = tasks.create_task(keeper.run(), name="keeper")
                 yield service
                 await service.drain(settings.drain_seconds)
+                keeping.cancel()
 
 
 async def serve(
@@ -226,23 +237,3 @@ def told_to_stop(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-
-
-@contextmanager
-def data_folder(folder: Path) -> Iterator[Path]:
-    """Creates the folder and holds its lock, which ends with the process whatever happens to it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("a+")
-    except OSError as error:
-        raise CannotStart(
-            f"Cannot write to the data folder {folder}: {error.strerror}. Set LIMNER_DATA_DIR."
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataFolderInUse(
-                f"Another Limner works on the data folder {folder}. Stop it, or set LIMNER_DATA_DIR to another folder."
-            ) from error
-        yield folder

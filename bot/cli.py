@@ -1,4 +1,4 @@
-"""The command line: limner serve | generate | refine | status | doctor | manifest | bench. Also `python -m bot`."""
+"""The command line: limner serve | generate | refine | status | doctor | manifest | bench | db; or `python -m bot`."""
 
 import asyncio
 import json
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import bot
+from bot.care import db
 from bot.errors import CannotStart, LimnerError
 from bot.jobs import STRENGTH, ImageRequest, Quality, Refinement, Sampler
 from bot.settings import Settings, read_settings
@@ -33,6 +34,7 @@ cli = typer.Typer(
 )
 out = Console(emoji=False)
 err = Console(stderr=True, emoji=False)
+cli.add_typer(db, name="db")
 
 Negative = Annotated[str | None, typer.Option("--negative", help="What should not be in the picture.")]
 QualityName = Annotated[Quality, typer.Option(help="Stands for sampler, steps and guidance where you do not say.")]

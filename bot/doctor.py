@@ -136,7 +136,11 @@ async def _database(settings: Settings) -> list[Finding]:
     if not os.access(path, os.F_OK):
         return [Finding("database", "made at the first start")]
     wrong = await examine_database(path)
-    remedy = "Stop Limner, restore the data folder from a backup, or move it away to start anew." if wrong else None
+    remedy = (
+        "Stop Limner and restore a backup with limner db restore, or move the folder away to start anew."
+        if wrong
+        else None
+    )
     return [Finding("database", wrong or f"{path.absolute()} is sound", remedy)]
 
 

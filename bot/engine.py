@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from typing import Any, TypeVar
 
 import structlog
 
-from bot.errors import AskedTooMuch, ImageFileLost, JobCancelled, JobFailed, ShuttingDown, WorkerDied
+from bot.errors import AskedTooMuch, ImageFileLost, JobCancelled, JobFailed, ShuttingDown, StorageTrouble, WorkerDied
 from bot.events import Cancelled, Done, Ending, Event, Failed, Preview, Progress, Queued, Started
 from bot.followers import Followers, Stream, newest
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus
@@ -21,6 +22,12 @@ from bot.scheduler import Scheduler, cost
 
 #: A job that took its worker down this often is set aside as failed.
 ATTEMPTS_MAX = 2
+#: Seconds between two rounds in which those who wait are told where they stand.
+TELLING_PAUSE = 0.25
+#: How many are told before others get their turn on the event loop.
+TOLD_AT_ONCE = 100
+#: So many places of the line are foreseen; what is further back is hours away, and who knows what comes before it.
+FORESEEN = 1000
 #: Seconds before a move that the store refused is tried again.
 STORE_PAUSE = 1.0
 
@@ -60,7 +67,8 @@ class Engine:
         self._suspects: set[str] = set()
         self._wake = asyncio.Event()
         self._stopping = False
-        self._being_accepted = 0
+        self._moved = asyncio.Event()
+        self._being_accepted: dict[str, Job] = {}
         #: All that were accepted or are just being, and are not over.
         self._unfinished: dict[str, Job] = {}
         self._forecast = Forecast(clock)
@@ -92,10 +100,12 @@ class Engine:
         """Until `drain`."""
         async with asyncio.TaskGroup() as tasks:
             executor = tasks.create_task(self._executor.run(self._wake.set), name="executor")
+            telling = tasks.create_task(self._tell_positions(), name="positions")
             await self._feed(tasks)
             while self._runs:
                 await asyncio.wait([run.task for run in self._runs.values()])
             executor.cancel()
+            telling.cancel()
         if self._changes:
             await asyncio.wait(self._changes)
         self._followers.close_all()
@@ -111,8 +121,10 @@ class Engine:
             for task in unfinished:
                 task.cancel()
 
-    async def submit(self, job: Job, jobs_each: int | None = None) -> None:
+    async def submit(self, job: Job, jobs_each: int | None = None, weight: float = 1.0) -> None:
         """Accepts a job, while its requester has fewer unfinished ones in its space than `jobs_each`.
+
+        With twice the weight, twice the work is done while others wait too.
 
         Raises AskedTooMuch, QueueFull or ShuttingDown, and then nothing was written.
         """
@@ -120,13 +132,10 @@ class Engine:
             raise ShuttingDown
         if jobs_each is not None and self._unfinished_of(job.requester, job.space) >= jobs_each:
             raise AskedTooMuch("jobs", jobs_each)
-        self._scheduler.check_room(self._being_accepted)
-        self._being_accepted += 1
+        self._scheduler.check_room(job, self._being_accepted.values())
+        self._being_accepted[job.id] = job
         self._unfinished[job.id] = job
-        try:
-            await self._to_its_end(self._accept(job))
-        finally:
-            self._being_accepted -= 1
+        await self._to_its_end(self._accept(job, weight))
 
     def _unfinished_of(self, requester: str, space: str) -> int:
         return sum((job.requester, job.space) == (requester, space) for job in self._unfinished.values())
@@ -172,13 +181,15 @@ class Engine:
         task.add_done_callback(self._changes.discard)
         return await asyncio.shield(task)
 
-    async def _accept(self, job: Job) -> None:
+    async def _accept(self, job: Job, weight: float) -> None:
         try:
             await self._jobs.add(job)
         except BaseException:
             del self._unfinished[job.id]
             raise
-        self._scheduler.add(job)
+        finally:
+            self._being_accepted.pop(job.id, None)
+        self._scheduler.add(job, weight)
         log.info("job queued", job=job.id, requester=job.requester)
         self._wake.set()
 
@@ -193,9 +204,9 @@ class Engine:
         self._executor.cancel(job.id)
         log.info("job cancelled", job=job.id)
         self._followers.tell(job.id, Cancelled())
-        self._tell_positions()
+        self._moved.set()
         # Also of a job that waits: an attempt that was interrupted may have left some.
-        await self._images.discard(job.image_ids)
+        await self._discard(job)
         return True
 
     async def _feed(self, tasks: asyncio.TaskGroup) -> None:
@@ -205,7 +216,7 @@ class Engine:
                 if job_id is None:
                     break
                 await self._claim(job_id, tasks)
-            self._tell_positions()
+            self._moved.set()
             await self._wake.wait()
             self._wake.clear()
 
@@ -219,16 +230,17 @@ class Engine:
     async def _claim(self, job_id: str, tasks: asyncio.TaskGroup) -> None:
         try:
             job = await self._jobs.claim(job_id, self._clock())
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - it is told and logged
             # The job keeps its turn; nothing is lost while the disk is full or the database is locked.
-            log.exception("job could not be claimed; trying again", job=job_id)
-            self._scheduler.give_back(job_id)
+            _complain(error, "job could not be claimed; trying again", job=job_id)
+            if (unclaimed := self._unfinished.get(job_id)) is not None:
+                self._scheduler.give_back(unclaimed)
             await asyncio.sleep(STORE_PAUSE)
             self._wake.set()
             return
         self._suspects.discard(job_id)
         if job is not None and self._stopping:
-            await self._jobs.requeue(job_id, attempt_counts=False)
+            await self._put_back(job)
         elif job is not None:
             self._forecast.began(job_id, cost(job))
             self._runs[job_id] = Run(job, tasks.create_task(self._run(job), name=f"job {job_id}"))
@@ -239,16 +251,17 @@ class Engine:
         try:
             await self._paint_and_keep(job)
         except JobCancelled:
-            await self._to_its_end(self._images.discard(job.image_ids))
+            await self._to_its_end(self._discard(job))
         except JobFailed as error:
             await self._fail(job, Failure(error.code, error.detail))
         except WorkerDied as error:
             await self._again_or_fail(job, str(error))
         except asyncio.CancelledError:
-            await self._jobs.requeue(job.id, attempt_counts=False)
-            log.info("job put back", job=job.id)
+            await self._put_back(job)
             self._followers.close(job.id)
             raise
+        except StorageTrouble as error:
+            await self._fail(job, Failure(error.code, str(error)))
         except Exception as error:
             log.exception("job could not be kept", job=job.id)
             await self._fail(job, Failure("internal_error", f"The picture could not be kept: {error}"))
@@ -272,18 +285,42 @@ class Engine:
                     case Preview():
                         self._followers.tell(job.id, event)
                     case Painted():
-                        file = await self._images.save(event.image_id, event.png)
+                        file = await self._saved(job, event)
                         images.append(self._image(job, event, file))
         images.sort(key=lambda image: job.image_ids.index(image.id))
         await self._to_its_end(self._keep(job, images))
 
+    async def _saved(self, job: Job, painted: Painted) -> StoredFile:
+        """Waits for the disk: what was painted is not thrown away, and who would be painted next could not be kept."""
+        while True:
+            try:
+                return await self._images.save(painted.image_id, painted.png)
+            except StorageTrouble:
+                await asyncio.sleep(STORE_PAUSE)
+            if self._runs[job.id].cancelled:
+                raise JobCancelled
+
     async def _keep(self, job: Job, images: Sequence[Image]) -> None:
-        if await self._jobs.finish(job.id, images, self._clock()):
+        if await self._written(lambda: self._jobs.finish(job.id, images, self._clock()), waits_for=StorageTrouble):
             log.info("job done", job=job.id, images=len(images))
             self._unfinished.pop(job.id, None)
             self._followers.tell(job.id, Done(tuple(images)))
         else:
+            await self._discard(job)
+
+    async def _discard(self, job: Job) -> None:
+        try:
             await self._images.discard(job.image_ids)
+        except StorageTrouble as error:
+            log.warning("files of no image are left over; limner db check finds them", job=job.id, why=error.why)
+
+    async def _put_back(self, job: Job) -> None:
+        """Where the store refuses, the next start finds the job running and queues it, with an attempt used."""
+        try:
+            await self._jobs.requeue(job.id, attempt_counts=False)
+            log.info("job put back", job=job.id)
+        except Exception as error:  # noqa: BLE001 - it is told and logged
+            _complain(error, "job could not be put back", job=job.id)
 
     async def _work(self, job: Job) -> Work:
         preview_interval = self._followers.preview_interval(job.id)
@@ -331,34 +368,35 @@ class Engine:
         elif await self._written(lambda: self._jobs.requeue(job.id, attempt_counts=True)):
             log.warning("job queued again", job=job.id, attempts=job.attempts, why=why)
             self._suspects.add(job.id)
-            self._scheduler.give_back(job.id)
+            self._scheduler.give_back(job)
 
     async def _fail(self, job: Job, failure: Failure) -> None:
         log.warning("job failed", job=job.id, code=failure.code, detail=failure.detail)
         await self._to_its_end(self._set_aside(job, failure))
 
     async def _set_aside(self, job: Job, failure: Failure) -> None:
-        await self._images.discard(job.image_ids)
+        await self._discard(job)
         if await self._written(lambda: self._jobs.fail(job.id, failure, self._clock())):
             self._unfinished.pop(job.id, None)
             self._followers.tell(job.id, Failed(failure))
 
-    async def _written(self, move: Callable[[], Awaitable[bool]]) -> bool:
+    async def _written(self, move: Callable[[], Awaitable[bool]], waits_for: type[Exception] = Exception) -> bool:
         """A move that the store refuses is tried again until the program stops; its next start then finds the job."""
         while True:
             try:
                 return await move()
-            except Exception:
+            except waits_for as error:
                 if self._stopping:
-                    raise
-                log.exception("outcome could not be written; trying again")
+                    _complain(error, "outcome could not be written; the next start finds the job")
+                    return False
+                _complain(error, "outcome could not be written; trying again")
                 await asyncio.sleep(STORE_PAUSE)
 
     async def _standing(self, job: Job) -> Event:
         match job.status:
             case JobStatus.QUEUED:
                 position = self._scheduler.position(job.id)
-                return Queued(position, *self._ready_at(self._scheduler.line()[:position])[-1:])
+                return Queued(position, next(islice(self._ready_at(), position - 1, None), None))
             case JobStatus.RUNNING:
                 run = self._runs.get(job.id)
                 return (run and run.progress) or Started()
@@ -370,18 +408,34 @@ class Engine:
                 assert job.failure is not None
                 return Failed(job.failure)
 
-    def _tell_positions(self) -> None:
-        line = self._scheduler.line()
-        for position, (job_id, ready_at) in enumerate(zip(line, self._ready_at(line), strict=True), start=1):
-            self._followers.tell(job_id, Queued(position, ready_at))
+    async def _tell_positions(self) -> None:
+        """Whenever the line has moved; all of a long line take longer than a claim, so not after each."""
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            line = zip_longest(self._scheduler.line(), self._ready_at())
+            for position, (job_id, ready_at) in enumerate(line, start=1):
+                # Some were claimed since.
+                if job_id in self._scheduler:
+                    self._followers.tell(job_id, Queued(position, ready_at))
+                if position % TOLD_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            await asyncio.sleep(TELLING_PAUSE)
 
-    def _ready_at(self, line: Sequence[str]) -> list[int | None]:
-        return self._forecast.ready_at(map(self._cost, line))
+    def _ready_at(self) -> Iterator[int | None]:
+        """Of the waiting jobs, as far as it is foreseen."""
+        return self._forecast.ready_at(map(self._cost, self._scheduler.line(FORESEEN)))
 
     def _cost(self, job_id: str) -> float:
         """0 for one in the line that was cancelled on its way into it; the claim will find that out."""
         job = self._unfinished.get(job_id)
         return 0.0 if job is None else cost(job)
+
+
+def _complain(error: Exception, what: str, **more: str) -> None:
+    """The storage says by itself when its trouble begins and ends."""
+    if not isinstance(error, StorageTrouble):
+        log.error(what, exc_info=error, **more)
 
 
 def image_gone() -> JobFailed:

@@ -12,11 +12,15 @@ LimnerError
 │   ├── AskedTooMuch        more than the rules of this space allow
 │   ├── AgeRestricted       an image from among adults does not leave them
 │   ├── QueueFull           come back later
+│   │   └── ShareFull       the places that are left are for others
 │   └── ShuttingDown        the program is stopping and takes nothing new
 ├── JobFailed               this job failed; the others go on
 ├── JobCancelled            the executor dropped this job because it was told to
 ├── WorkerDied              the worker that held this job is gone and is being replaced
 ├── ImageFileLost           the index names a file that is missing or damaged
+├── StorageTrouble          the disk or the database does nothing just now; nothing was changed
+│   └── DiskFull            there is no room left
+├── CareRefused             `limner db` did not do what it was told to do
 └── CannotStart             the program cannot start as it is set up
     ├── DatabaseTooNew      the database was written by a newer Limner
     └── DataFolderInUse     another Limner works on this data folder
@@ -154,6 +158,24 @@ class QueueFull(Refused):
         self.retry_after = retry_after
 
 
+class ShareFull(QueueFull):
+    """The queue is nearly full, and what is left of it is kept for requesters, or spaces, that have less in it."""
+
+    code = "share_full"
+
+    def __init__(self, whose: str, waiting: int, retry_after: int) -> None:
+        super().__init__(waiting, retry_after)
+        who = "You have" if whose == "requester" else "This place has"
+        self.args = (
+            f"{who} {waiting} jobs in the queue, and the places that are left are for those who have fewer. "
+            f"Please try again in {retry_after} seconds.",
+        )
+        #: `requester` or `space`.
+        self.whose = whose
+        #: Jobs in the queue.
+        self.waiting = waiting
+
+
 class ShuttingDown(Refused):
     """The program is stopping: it finishes what runs and takes nothing new."""
 
@@ -185,13 +207,46 @@ class WorkerDied(LimnerError):
 
 
 class ImageFileLost(LimnerError):
-    """An image stands in the index, but its file is missing or damaged. Restore the image folder from a backup."""
+    """An image stands in the index, but its file is missing or damaged; `limner db check` finds all of them.
+
+    Restore the image folder from a backup.
+    """
 
     code = "image_file_lost"
 
     def __init__(self, image_id: str) -> None:
         super().__init__(f"The file of image {image_id} is missing or damaged on the server's disk.")
         self.image_id = image_id
+
+
+class StorageTrouble(LimnerError):
+    """The disk or the database refuses: read-only, locked by another program, damaged. `limner db check` says more.
+
+    What was asked for was not done. Limner goes on by itself once the disk does.
+    """
+
+    code = "storage_unavailable"
+
+    def __init__(self, why: str) -> None:
+        super().__init__("Limner cannot use its disk at the moment, so nothing was changed. Please try again later.")
+        #: For the operator.
+        self.why = why
+
+
+class DiskFull(StorageTrouble):
+    """The disk of the data folder is full: make room. Limner goes on by itself then."""
+
+    code = "disk_full"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.args = ("Limner's disk is full, so nothing new can be kept. Please try again later.",)
+
+
+class CareRefused(LimnerError):
+    """A backup cannot be made or put in place, or the index cannot be cared for as it is. Nothing was changed."""
+
+    code = "care_refused"
 
 
 class CannotStart(LimnerError):

@@ -1,6 +1,6 @@
 """How fast work gets done here, and so when something will be ready. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from math import exp
 
@@ -65,8 +65,10 @@ class Forecast:
             self._pace.worked(work, max(0.0, now - self._marked_at))
         self._marked_at = now
 
-    def ready_at(self, line: Iterable[float]) -> list[int | None]:
+    def ready_at(self, line: Iterable[float]) -> Iterator[int | None]:
         """For jobs of so much work, one after the other behind what runs: the second in which each will be done."""
         ahead = sum(self._left.values())
-        seconds = [self._pace.seconds_for(ahead + work) for work in accumulate(line)]
-        return [None if after is None else round(self._clock() + after) for after in seconds]
+        now = self._clock()
+        for work in accumulate(line):
+            after = self._pace.seconds_for(ahead + work)
+            yield None if after is None else round(now + after)

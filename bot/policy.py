@@ -15,6 +15,8 @@ class Asker:
     space: str
     #: Where in the space: the channel that its rules name. "" where there are none.
     place: str = ""
+    #: Alone with Limner: the space's list of places says nothing of it.
+    direct: bool = False
     #: The place, where it is closed to a part of the space: only there is seen what is made there. None: open to all.
     closed_to: str | None = None
     #: From elsewhere: sees only what is made in the place, and of one's own.
@@ -59,6 +61,20 @@ def may_end(asker: Asker, thing: Image | Job) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """How large a share of the work requesters get by their role, beside the 1 of everybody else.
+
+    The operator's, as the queue is one for all spaces: what the admins of one could set would be taken from the others.
+    """
+
+    moderator: float = 1.0
+    admin: float = 1.0
+
+    def of(self, asker: Asker) -> float:
+        return max(1.0, self.moderator if asker.moderator else 1.0, self.admin if asker.admin else 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What the admins of a space decided. None and empty mean that nothing is limited."""
 
@@ -77,7 +93,7 @@ def check_place(rules: Rules, asker: Asker) -> None:
     """Raises Refused. Admins test what they set, so rules hold for them too."""
     if rules.paused:
         raise SpacePaused
-    if rules.places and asker.place not in rules.places:
+    if rules.places and not asker.direct and asker.place not in rules.places:
         raise PlaceClosed(rules.places)
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from bot.errors import StorageTrouble
 from bot.events import Preview, Progress
 from bot.jobs import Belongings, Delivery, Failure, Image, ImageRequest, Job, JobStatus, Message, Recipe, Refinement
 from bot.policy import Rules
@@ -227,6 +228,14 @@ class RuleStore(Protocol):
 
     async def unblock(self, space: str, requester: str) -> bool:
         """False where it was so before."""
+        ...
+
+
+class StorageHealth(Protocol):
+    """Knows whether the disk takes what is written."""
+
+    async def trouble(self) -> StorageTrouble | None:
+        """Where there was some, it tries again first: it is over as soon as the disk works."""
         ...
 
 

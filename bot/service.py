@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from bot.engine import Engine
-from bot.errors import AgeRestricted, AlreadyOver, Blocked, Forbidden, ImageFileLost, NotFound
+from bot.errors import AgeRestricted, AlreadyOver, Blocked, Forbidden, ImageFileLost, NotFound, StorageTrouble
 from bot.events import Event, Progress
 from bot.export import Export, packed
 from bot.jobs import Belongings, Delivery, Image, ImageRequest, Job, JobStatus, Message, Refinement
 from bot.links import Links
 from bot.pictures import Encoded, fitting, prepare
-from bot.policy import Asker, Rules, check_limits, check_place, fits_here, may_end, may_see, owns
+from bot.policy import Asker, Rules, Weights, check_limits, check_place, fits_here, may_end, may_see, owns
 from bot.ports import (
     BelongingsStore,
     DeliveryStore,
@@ -26,6 +26,7 @@ from bot.ports import (
     ImageStore,
     JobStore,
     RuleStore,
+    StorageHealth,
     WorkerState,
     WorkerStatus,
 )
@@ -58,11 +59,22 @@ class Status:
     counts: dict[JobStatus, int]
     workers: Sequence[WorkerStatus]
     stopping: bool
+    #: Of the disk; nothing new is taken while there is any.
+    trouble: StorageTrouble | None = None
+
+    @property
+    def state(self) -> str:
+        """`stopping`, `trouble`, `ready` or `not_ready`."""
+        if self.stopping or self.trouble:
+            return "stopping" if self.stopping else "trouble"
+        return "ready" if self.ready else "not_ready"
 
     @property
     def ready(self) -> bool:
-        return not self.stopping and any(
-            worker.state in (WorkerState.READY, WorkerState.BUSY) for worker in self.workers
+        return (
+            not self.stopping
+            and not self.trouble
+            and any(worker.state in (WorkerState.READY, WorkerState.BUSY) for worker in self.workers)
         )
 
 
@@ -92,11 +104,13 @@ class Service:
         deliveries: DeliveryStore,
         rules: RuleStore,
         belongings: BelongingsStore,
+        storage: StorageHealth,
         executor: Executor,
         links: Links,
         clock: Callable[[], float],
         chance: random.Random,
         menu: Menu,
+        weights: Weights,
     ) -> None:
         self._engine = engine
         self._jobs = jobs
@@ -104,10 +118,12 @@ class Service:
         self._deliveries = deliveries
         self._rules = rules
         self._belongings = belongings
+        self._storage = storage
         self._links = links
         self._executor = executor
         self._clock = clock
         self._chance = chance
+        self._weights = weights
         #: What may be chosen from: styles, and whether there is a refiner.
         self.menu = menu
 
@@ -237,9 +253,9 @@ class Service:
         return await self._images.children(image.id)
 
     def file(self, image: Image) -> Path:
-        """Raises ImageFileLost."""
+        """Raises ImageFileLost; what was changed and has its size still is not found out."""
         path = self._images.path(image)
-        if not path.is_file():
+        if not path.is_file() or path.stat().st_size != image.size:
             raise ImageFileLost(image.id)
         return path
 
@@ -285,7 +301,11 @@ class Service:
             recipe=None,
             created_at=self._clock(),
         )
-        await self._images.add(image)
+        try:
+            await self._images.add(image)
+        except StorageTrouble:
+            await self._images.discard([image_id])
+            raise
         return image
 
     async def undelivered(self, platform: str) -> Sequence[Delivery]:
@@ -389,6 +409,7 @@ class Service:
             counts=await self._jobs.counts(),
             workers=self._executor.status(),
             stopping=self._engine.stopping,
+            trouble=await self._storage.trouble(),
         )
 
     async def drain(self, limit: float) -> None:
@@ -413,11 +434,13 @@ class Service:
             image_ids=tuple(str(uuid.uuid4()) for _ in range(request.num_images)),
             created_at=self._clock(),
         )
-        await self._engine.submit(job, rules.jobs_each)
+        await self._engine.submit(job, rules.jobs_each, self._weights.of(asker))
         return job
 
     async def _rules_for(self, asker: Asker) -> Rules:
-        """Raises Refused where nothing is taken from the asker."""
+        """Raises Refused where nothing is taken from the asker, StorageTrouble where nothing can be kept."""
+        if trouble := await self._storage.trouble():
+            raise trouble
         if await self._rules.is_blocked(asker.space, asker.requester):
             raise Blocked
         rules = await self._rules.get(asker.space)

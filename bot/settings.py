@@ -91,8 +91,13 @@ class Settings(BaseSettings):
     step_timeout: Annotated[float, Field(gt=0)] = 300.0
     #: How many jobs may wait.
     queue_limit: Annotated[int, Field(ge=1)] = 200
+    #: How many times the share of others moderators and admins of a space get, while others wait too.
+    moderator_weight: Annotated[float, Field(ge=1, le=100)] = 1.0
+    admin_weight: Annotated[float, Field(ge=1, le=100)] = 1.0
     #: Seconds that running jobs get to finish when the program is told to stop.
     drain_seconds: Annotated[float, Field(ge=0)] = 60.0
+    #: Days after which images, and jobs with their prompts, are erased. None: never.
+    retention_days: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
     hf_token: SecretStr | None = Field(None, validation_alias=AliasChoices("HF_TOKEN", "hf_token"))
     #: Another Discord, e.g. a proxy that limits the rate; its REST API, with the version.
     discord_api_url: HttpUrl | None = None

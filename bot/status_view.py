@@ -42,6 +42,8 @@ def _print(status: dict[str, Any], console: Console) -> None:
     state = "stopping" if status["stopping"] else "ready" if status["ready"] else "not ready"
     counts = ", ".join(f"{count} {name}" for name, count in status["jobs"].items())
     console.print(f"[bold]Limner {status['version']}[/] is {state}. Jobs: {counts}.", highlight=False)
+    if status.get("trouble"):
+        console.print(f"[red]The disk does not work:[/] {escape(status['trouble'])}", highlight=False, soft_wrap=True)
     workers = Table("Worker", "State", "Model", "Device", "Memory", "Restarts", "Detail", title=None)
     for worker in status["workers"]:
         workers.add_row(

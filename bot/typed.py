@@ -19,6 +19,8 @@ QUOTES = re.compile(
 )
 #: As many as the largest seed has.
 DIGITS_MAX = 20
+#: Told of one text: nobody reads more, and to find out what was meant takes its time.
+MISTAKES_MOST = 50
 #: How like a known option another one must be to be taken for it, as difflib counts.
 LIKENESS = 0.7
 
@@ -97,6 +99,8 @@ def read(text: str) -> Typed:
     said: dict[str, Any] = {}
     mistakes: list[Mistake] = []
     for option in options:
+        if len(mistakes) >= MISTAKES_MOST:
+            break
         rule = OPTIONS.get(option.name)
         if rule is None:
             mistakes.append(_unknown(option))

@@ -2,15 +2,18 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
 
 from bot.errors import CannotStart
+from storage.files import rehearse
 from storage.migrate import migrate, unknown_migrations
+from storage.snapshot import keep_before_migrating
+from storage.trouble import ROOM, Trouble, translated, trouble_of
 
 # synchronous=FULL, not NORMAL: with WAL, NORMAL may forget the last commits at a power cut, and a job that was
 # accepted must not be forgotten.
@@ -31,29 +34,36 @@ T = TypeVar("T")
 class Database:
     """One connection writes, one reads: readers never see half a transaction."""
 
-    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    def __init__(self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self._path = path
         self._writer = writer
         self._reader = reader
         self._lock = asyncio.Lock()
         self._transactions: set[asyncio.Task[Any]] = set()
+        self.trouble = Trouble("index")
 
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, *, now: float) -> AsyncIterator["Database"]:
-        """Creates or migrates the file. Raises CannotStart, DatabaseTooNew where a newer Limner wrote it."""
+        """Creates or migrates the file, of which it keeps a copy first.
+
+        Raises CannotStart, DatabaseTooNew where a newer Limner wrote it.
+        """
         await asyncio.to_thread(_check, path)
+        await asyncio.to_thread(keep_before_migrating, path)
         async with _connect(path) as writer:
-            await migrate(writer, now=now)
+            with _cannot_start(path):
+                await migrate(writer, now=now)
             async with _connect(path) as reader:
                 await reader.execute("PRAGMA query_only = ON")
-                database = cls(writer, reader)
+                database = cls(path, writer, reader)
                 try:
                     yield database
                 finally:
                     await database._settle()
 
     async def transact(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
-        """Runs `work` in one transaction; what it raises rolls back.
+        """Runs `work` in one transaction; what it raises rolls back. Raises StorageTrouble.
 
         All writes pass here, one at a time, as statements of two tasks on one connection would mix in one transaction.
         A caller that is cancelled meanwhile does not tear the transaction: it goes on to its end in a task of its own.
@@ -65,15 +75,19 @@ class Database:
 
     async def _transact(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
         async with self._lock:
-            await self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                answer = await work(self._writer)
-                await self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    await self._writer.execute("ROLLBACK")
-                raise
-            return answer
+            with self.trouble.told():
+                return await self._committed(work)
+
+    async def _committed(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        await self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            answer = await work(self._writer)
+            await self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                await self._writer.execute("ROLLBACK")
+            raise
+        return answer
 
     async def write(self, sql: str, values: Values) -> int:
         """One statement in a transaction of its own; returns how many rows it changed."""
@@ -83,6 +97,13 @@ class Database:
                 return cursor.rowcount
 
         return await self.transact(statement)
+
+    async def look(self) -> None:
+        """Tries a write that changes nothing, and whether there is room for others. Raises StorageTrouble."""
+        with self.trouble.told():
+            await asyncio.to_thread(rehearse, self._path.with_suffix(".tmp"), ROOM)
+        await self.write("UPDATE migrations SET applied_at = applied_at", {})
+        self.trouble.over()
 
     async def empty_log(self) -> None:
         """The write-ahead log has what was deleted until something overwrites it. Left for later where it is read."""
@@ -100,7 +121,8 @@ class Database:
     async def all(self, sql: str, values: Values) -> list[Row]:
         # In one go: a statement that is left half read keeps its view of the database for all others on its
         # connection, and they would not see what was written since.
-        return list(await self._reader.execute_fetchall(sql, values))
+        with translated():
+            return list(await self._reader.execute_fetchall(sql, values))
 
 
 def _check(path: Path) -> None:
@@ -109,8 +131,22 @@ def _check(path: Path) -> None:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error as error:
+        remedy = "Restore it from a backup with `limner db restore`, or set LIMNER_DATA_DIR."
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            remedy = "Make room on its disk and make it writable, or set LIMNER_DATA_DIR."
+        raise CannotStart(f"The database {path} cannot be opened: {error}. {remedy}") from error
+
+
+@contextmanager
+def _cannot_start(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if (trouble := trouble_of(error)) is None:
+            raise
         raise CannotStart(
-            f"The database {path} cannot be opened: {error}. Restore it from a backup, or set LIMNER_DATA_DIR."
+            f"The database {path} cannot be brought up to date: {trouble.why}. It is as it was before. Make room on "
+            "the disk and make it writable, then start again."
         ) from error
 
 

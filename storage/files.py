@@ -10,10 +10,13 @@ from bot.ports import StoredFile
 class ImageFolder:
     """Blocking; callers leave the event loop first."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, alone: bool = True) -> None:
+        """Beside another program that writes there, `alone` is false: what looks left over may be its work."""
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        for left_over in folder.glob("*/*.tmp"):
+        if not alone:
+            return
+        for left_over in (*folder.glob("*.tmp"), *folder.glob("*/*.tmp")):
             left_over.unlink()
 
     def path(self, file: str) -> Path:
@@ -43,8 +46,22 @@ class ImageFolder:
         _sync_folder(path.parent)
         return StoredFile(file, hashlib.sha256(encoded).hexdigest(), len(encoded))
 
+    def rehearse(self, size: int) -> None:
+        """Writes so many bytes and takes them away again: is there room? One at a time."""
+        rehearse(self._folder / "rehearsal.tmp", size)
+
     def remove(self, image_id: str) -> None:
         self.path(_name(image_id)).unlink(missing_ok=True)
+
+
+def rehearse(path: Path, size: int) -> None:
+    try:
+        with path.open("wb") as handle:
+            handle.write(bytes(size))
+            handle.flush()
+            os.fsync(handle.fileno())
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _name(image_id: str) -> str:

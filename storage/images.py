@@ -12,6 +12,7 @@ from bot.jobs import Image, Recipe
 from bot.ports import StoredFile
 from storage.database import Database, Row, Values
 from storage.files import ImageFolder
+from storage.trouble import ROOM, Trouble, translated
 
 INSERT_IMAGE = """
 INSERT INTO images (
@@ -70,13 +71,25 @@ class Images:
     def __init__(self, database: Database, folder: ImageFolder) -> None:
         self._database = database
         self._folder = folder
+        self.trouble = Trouble("images")
+        #: Bytes of the file that was written last, or was to be.
+        self._needed = 0
 
     async def save(self, image_id: str, encoded: bytes) -> StoredFile:
-        return await asyncio.to_thread(self._folder.write, image_id, encoded)
+        self._needed = len(encoded)
+        with self.trouble.told():
+            return await asyncio.to_thread(self._folder.write, image_id, encoded)
+
+    async def look(self) -> None:
+        """Tries to write as much as was written last, and some more. Raises StorageTrouble."""
+        with self.trouble.told():
+            await asyncio.to_thread(self._folder.rehearse, self._needed + ROOM)
+        self.trouble.over()
 
     async def discard(self, image_ids: Sequence[str]) -> None:
-        for image_id in image_ids:
-            await asyncio.to_thread(self._folder.remove, image_id)
+        with translated():
+            for image_id in image_ids:
+                await asyncio.to_thread(self._folder.remove, image_id)
 
     async def add(self, image: Image) -> None:
         await self._database.write(INSERT_IMAGE, image_values(image))
@@ -101,8 +114,9 @@ class Images:
 
     async def read(self, image: Image) -> bytes:
         try:
-            return await asyncio.to_thread(_read, self.path(image), image.sha256)
-        except (FileNotFoundError, ValueError) as error:
+            with translated():
+                return await asyncio.to_thread(_read, self.path(image), image.sha256)
+        except ValueError as error:
             raise ImageFileLost(image.id) from error
 
     async def newest_of(self, requester: str, limit: int, *, age_restricted: bool) -> Sequence[Image]:
@@ -138,7 +152,11 @@ def image_of(row: Row) -> Image:
 
 
 def _read(path: Path, sha256: str) -> bytes:
-    encoded = path.read_bytes()
+    """Raises ValueError where it is not that file any more."""
+    try:
+        encoded = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise ValueError(f"{path} is gone") from error
     if hashlib.sha256(encoded).hexdigest() != sha256:
         raise ValueError(f"{path} was changed")
     return encoded

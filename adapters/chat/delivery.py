@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from adapters.chat.mishaps import Passing, TooLarge, Unreachable
 from adapters.chat.watch import Stopped, Watch
-from bot.errors import NotFound
+from bot.errors import NotFound, StorageTrouble
 from bot.events import Done, Ending, Event, Progress, Queued
 from bot.jobs import Image, Job, Message
 from bot.policy import Asker
@@ -143,7 +143,11 @@ class Deliveries:
     async def take_up(self) -> None:
         """What an earlier life of the program still owes."""
         for owed in await self.in_the_end(lambda: self.service.undelivered(self._platform), Exception):
-            self.start(owed.job, note=owed.note, again=True)
+            try:
+                self.start(owed.job, note=owed.note, again=True)
+            except Exception:
+                # Written by another version perhaps; all others shall come all the same.
+                log.exception("what is owed cannot be read", job=owed.job.id)
 
     async def finish(self, limit: float) -> None:
         """Lets what is being told be told for `limit` seconds; the rest stays owed."""
@@ -236,6 +240,9 @@ class Delivery(ABC, Generic[Shown]):
         except NotFound:
             log.info("the job was erased before it was delivered", job=self.job.id)
             await self.take_back()
+        except StorageTrouble:
+            # The log has it already.
+            raise
         except Exception:
             log.exception("delivery broke off", job=self.job.id)
             raise

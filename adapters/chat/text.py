@@ -31,8 +31,13 @@ def tamed(text: str) -> Iterator[str]:
     spaced = "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in text if char not in TURNS)
     marks = 0
     for char in " ".join(spaced.split()):
-        marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
-        if marks <= MARKS_MAX:
+        category = unicodedata.category(char)
+        if category in ("Mn", "Me"):
+            marks += 1
+        elif category != "Cf":
+            # What has no width begins no letter.
+            marks = 0
+        if marks <= MARKS_MAX or category == "Cf":
             yield char
 
 

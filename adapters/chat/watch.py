@@ -53,7 +53,9 @@ class Watch:
         """What is new after `pause` seconds or later; an ending at once."""
         if pause > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), pause)
+                # Not wait_for, which Python 3.11 does not let be cancelled once there is a result.
+                async with asyncio.timeout(pause):
+                    await self._over.wait()
         await self._news.wait()
         self._news.clear()
         if self._error is not None:

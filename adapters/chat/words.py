@@ -20,6 +20,7 @@ from bot.errors import (
     PlaceClosed,
     QueueFull,
     Refused,
+    ShareFull,
     ShuttingDown,
     SpacePaused,
 )
@@ -82,6 +83,8 @@ class Words(ABC):
                 return self._one_of("refusal.asked_too_much", what, limit=limit)
             case AgeRestricted():
                 return self.say("refusal.age_restricted")
+            case ShareFull(whose=whose, waiting=waiting, retry_after=seconds):
+                return self.say(f"refusal.share_full.{whose}", waiting=waiting, seconds=seconds)
             case QueueFull(retry_after=seconds):
                 return self.say("refusal.queue_full", seconds=seconds)
             case ShuttingDown():

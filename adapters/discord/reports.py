@@ -44,9 +44,8 @@ def status(
     libraries: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """As somebody in this space may see it: what happens in others has no names. `libraries` have their versions."""
-    state = "stopping" if now.stopping else "ready" if now.ready else "not_ready"
     lines = [
-        words.say(f"status.{state}", version=version),
+        words.say(f"status.{now.state}", version=version),
         words.say("status.queue", queued=now.queued, running=len(now.running)),
         words.say("status.lately"),
         *(f"- {line}" for line in facts.of_last_hour(lately, words)),

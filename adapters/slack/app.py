@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -72,8 +73,11 @@ class LimnerApp:
         self._admin = Admin(client, service, self.desk)
         self._presses = Presses(service, self.desk, Takedown(client, service, self.deliveries.tempo.retry))
         self._seen = Seen()
-        self._work: set[asyncio.Task[None]] = set()
+        #: By the ID of what was done.
+        self._work: dict[str, asyncio.Task[None]] = {}
         self._itself = Itself()
+        #: The only workspace that it is installed on; None where that is a whole organisation.
+        self._team: str | None = None
         #: Where Slack comes in, unless it is by a socket.
         self.door: Door | None = None
         self.bolt = AsyncApp(
@@ -92,6 +96,7 @@ class LimnerApp:
         """Learns who the bot is. Raises the library's exceptions."""
         answer = await client.auth_test()
         self.desk.bot_name = str(answer["user"])
+        self._team = None if answer.get("is_enterprise_install") else str(answer["team_id"])
         self._itself.known_as = AuthorizeResult.from_auth_test_response(
             bot_token=client.token, auth_test_response=answer
         )
@@ -192,26 +197,35 @@ class LimnerApp:
 
     async def _begin(self, ask: Ask, act: Callable[[Ask], Awaitable[None]]) -> None:
         """Once, however often Slack sends it. It may go on after this returns, which is soon."""
-        if not self._seen.first_time(ask.id):
-            return
+        if self._team is not None:
+            # Of somebody from another company Slack tells theirs, which rules nothing here.
+            ask = replace(ask, team=self._team)
+        if self._seen.first_time(ask.id):
+            task = asyncio.create_task(self._run(ask, act), name="slack request")
+            self._work[ask.id] = task
+            task.add_done_callback(lambda _: self._work.pop(ask.id))
+        # The second one is acknowledged no earlier than the first, which may not be safe yet.
+        if ask.id in self._work:
+            await asyncio.wait({self._work[ask.id]}, timeout=ACKNOWLEDGED)
 
-        async def run() -> None:
+    async def _run(self, ask: Ask, act: Callable[[Ask], Awaitable[None]]) -> None:
+        try:
             try:
                 await act(ask)
             except Exception as error:  # noqa: BLE001 - it is told and logged
                 await self.desk.refuse(ask, error)
-
-        task = asyncio.create_task(run(), name="slack request")
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
-        await asyncio.wait({task}, timeout=ACKNOWLEDGED)
+        except Exception:
+            log.exception("a refusal could not be told")
 
     async def finish(self, limit: float) -> None:
         """Lets requests and deliveries come to their end, for `limit` seconds at most."""
-        if self._work:
-            _, late = await asyncio.wait(self._work, timeout=limit)
-            for request in late:
-                request.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                # What came just now may still begin.
+                while self._work:
+                    await asyncio.wait(self._work.values())
+        for request in list(self._work.values()):
+            request.cancel()
         await self.deliveries.finish(limit)
 
 

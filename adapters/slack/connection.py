@@ -16,7 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.chat.delivery import Tempo
 from adapters.slack.app import LimnerApp
 from adapters.slack.door import Door
-from adapters.slack.mishaps import OURS, code_of
+from adapters.slack.mishaps import OURS, Web, code_of
 from adapters.slack.sockets import HELLO, LOST, Socket, Sockets
 from bot.errors import CannotStart
 from bot.service import Service
@@ -76,7 +76,7 @@ class SlackConnection:
             while True:
                 begun = clock()
                 socket = await self._in_the_end(opened)
-                why = await socket.news.get()
+                why = await socket.greeting()
                 if why == HELLO:
                     await self._connected("Socket Mode")
                     why = await socket.news.get()
@@ -155,9 +155,9 @@ async def connected(
     url = api_url or AsyncWebClient.BASE_URL
     # Not the library's handler for lost connections: it would post a second time what Slack may have taken.
     retries: list[AsyncRetryHandler] = [AsyncRateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_TRIES)]
-    client = AsyncWebClient(bot_token, url, retry_handlers=retries)
+    client = Web(bot_token, url, retry_handlers=retries)
     app = LimnerApp(service, client, admins=admins, clock=clock, tempo=tempo)
-    connection = SlackConnection(app, AsyncWebClient(bot_token, url, retry_handlers=[]), reconnect)
+    connection = SlackConnection(app, Web(bot_token, url, retry_handlers=[]), reconnect)
     if app_token is not None:
         staying = connection.by_sockets(app_token, ping_interval)
     else:

@@ -5,7 +5,8 @@ alone: an edit may be repeated, and after a lost answer nobody can tell whether 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,6 +76,8 @@ class SlackDelivery(Delivery[Shown]):
         self._words = words_for(self._origin.locale)
         self._files = dict(note.files) if note else {}
         self._apart = note is not None and note.apart
+        #: The message with the pictures, where they came apart.
+        self._pictures: MessageScreen | None = None
         ways = ["direct"] if self._origin.private else ["post", "direct"]
         if note:
             ways = ways[ways.index(note.way) :]
@@ -89,7 +92,9 @@ class SlackDelivery(Delivery[Shown]):
             return MessageScreen(self._client, await asyncio.shield(posting))
         except asyncio.CancelledError:
             # What was posted and not noted would be posted again.
-            done, _ = await asyncio.wait([posting], timeout=POSTING_MOST)
+            done, late = await asyncio.wait([posting], timeout=POSTING_MOST)
+            for task in late:
+                task.cancel()
             for task in done:
                 log.info("posted at the last moment", job=self.job.id, mishap=repr(task.exception()))
             raise
@@ -100,7 +105,7 @@ class SlackDelivery(Delivery[Shown]):
                 channel=channel, thread_ts=thread or None, text=shown.text, blocks=shown.blocks
             )
         note = self._note_of(way, channel, str(answer["ts"]), thread)
-        await self.service.note(self.job.id, note.to_text())
+        await self._written(lambda: self.service.note(self.job.id, note.to_text()))
         return note
 
     async def _target(self, way: str) -> tuple[str, str]:
@@ -144,14 +149,20 @@ class SlackDelivery(Delivery[Shown]):
     async def put_images(self, images: Sequence[Image]) -> Note:
         if not self.has_message:
             await self.put(render.coming(self.job, self._words, self._origin.name), [])
-        if not self._apart:
-            shown, lines = await self._with_files(images)
-            try:
-                return await self._put_in_blocks(shown, lines)
-            except Unreachable as error:
-                if str(error) != NOT_SHOWN:
-                    raise
-            log.warning("slack shows files in no block; they come apart", job=self.job.id)
+        note = await (self._put_apart(images) if self._apart else self._put_together(images))
+        # Of images that were deleted meanwhile.
+        for image_id in self._files.keys() - {image.id for image in images}:
+            await self._removed(self._files.pop(image_id))
+        return note
+
+    async def _put_together(self, images: Sequence[Image]) -> Note:
+        shown, lines = await self._with_files(images)
+        try:
+            return await self._put_in_blocks(shown, lines)
+        except Unreachable as error:
+            if str(error) != NOT_SHOWN:
+                raise
+        log.warning("slack shows files in no block; they come apart", job=self.job.id)
         return await self._put_apart(images)
 
     async def _with_files(self, images: Sequence[Image]) -> tuple[list[tuple[Image, str | None]], list[str]]:
@@ -186,40 +197,60 @@ class SlackDelivery(Delivery[Shown]):
 
     async def _put_apart(self, images: Sequence[Image]) -> Note:
         """Files with a message of their own, which they get once; the job's own message keeps the buttons."""
-        shown, lines, ts = [(image, None) for image in images], [self._words.say("apart")], ""
-        try:
-            ts = await self._shared(images)
-        except (ImageFileLost, Unreachable) as error:
-            lines = [self._missing(image, error) for image in images]
-        note = await self._put_finished(shown, lines)
+        if not self._apart:
+            await self._upload_apart(images)
+        lines, ts = [], ""
+        if files := [image for image in images if image.id in self._files]:
+            try:
+                ts, lines = await self._shared(files), [self._words.say("apart")]
+            except Unreachable as error:
+                lines = [self._missing(image, error) for image in files]
+        lines += [self._not_shown(image, "") for image in images if image not in files]
+        note = await self._put_finished([(image, None) for image in images], lines)
         # What people answer to is the message with the picture.
         return replace(note, ts=ts) if ts else note
 
-    async def _shared(self, images: Sequence[Image]) -> str:
-        """Raises ImageFileLost or Unreachable."""
-        channel, thread = await self.tried(lambda: self._target(self.way))
-        if not self._apart:
-            seen_by_nobody, self._files = self._files, {}
-            for image in images:
+    async def _upload_apart(self, images: Sequence[Image]) -> None:
+        """Those that can be uploaded, anew: Slack shares a file as it completes it."""
+        seen_by_nobody, self._files = self._files, {}
+        for image in images:
+            with suppress(ImageFileLost, Unreachable):
                 self._files[image.id] = await self._begun(image)
-            self._apart = True
-            await self.keep_note(self._noted)
-            await self._deleted(seen_by_nobody.values())
-        files, comment = list(self._files.values()), render.notice(self.job, self._words, self._origin.name)
+        self._apart = True
+        await self.keep_note(self._noted)
+        for file_id in seen_by_nobody.values():
+            try:
+                await self._delete(file_id)
+            except Mishap as error:
+                log.info("a file that nobody sees stays", job=self.job.id, why=str(error))
+
+    async def _shared(self, images: Sequence[Image]) -> str:
+        """Raises Unreachable."""
+        channel, thread = await self.tried(lambda: self._target(self.way))
+        files, comment = (
+            [self._files[image.id] for image in images],
+            render.notice(self.job, self._words, self._origin.name),
+        )
         ts: str = await self.tried(lambda: shared(self._client, files, channel, thread, comment))
+        self._pictures = MessageScreen(self._client, self._note_of(self.way, channel, ts, thread))
         return ts
 
     async def take_back(self) -> None:
         await super().take_back()
-        await self._deleted(self._files.values())
+        if self._pictures is not None:
+            with suppress(Unreachable):
+                await self.tried(self._pictures.remove)
+        for file_id in self._files.values():
+            await self._removed(file_id)
 
-    async def _deleted(self, files: Iterable[str]) -> None:
-        for file_id in files:
-            try:
-                with told_apart():
-                    await self._client.files_delete(file=file_id)
-            except Mishap as error:
-                log.info("a file that nobody sees stays", job=self.job.id, why=str(error))
+    async def _removed(self, file_id: str) -> None:
+        """Somebody wants it gone, and may have done that already."""
+        with suppress(Unreachable):
+            await self.tried(lambda: self._delete(file_id))
+
+    async def _delete(self, file_id: str) -> None:
+        with told_apart():
+            await self._client.files_delete(file=file_id)
 
     async def _file_of(self, image: Image) -> str:
         """Noted before it is a file, and so uploaded once. Raises ImageFileLost or Unreachable."""

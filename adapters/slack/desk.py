@@ -170,7 +170,9 @@ class Desk:
 
     async def _open(self, trigger_id: str, ask: Ask, images: Mapping[int, Image], picture: str, words: Words) -> None:
         first = next((image.id for image in images.values()), "")
-        about = About(channel=ask.channel, thread=ask.thread, image=first, picture=picture, locale=words.language)
+        about = About(
+            team=ask.team, channel=ask.channel, thread=ask.thread, image=first, picture=picture, locale=words.language
+        )
         try:
             with told_apart():
                 view = refine_modal(images, words, about.to_text())
@@ -184,6 +186,7 @@ class Desk:
         """The window came back. Raises Refused."""
         if about is None:
             raise Unclear("unknown_window")
+        ask = replace(ask, team=about.team)
         typed = Typed(words=filled.prompt, strength=filled.strength_meant)
 
         async def accept(asker: Asker, origin: str) -> Job:

@@ -40,7 +40,7 @@ class Door:
         try:
             timestamp, signature = headers[TIMESTAMP].decode("ascii"), headers[SIGNATURE].decode("ascii")
             return self._verifier.is_valid(body, timestamp, signature)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OverflowError):
             return False
 
 

@@ -7,7 +7,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.chat.mishaps import Unreachable
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Note
-from adapters.slack.people import PLATFORM, People, requester_of
+from adapters.slack.people import PLATFORM, People, asker_of
 from adapters.slack.views import IMAGES_SHOWN, View, home
 from adapters.slack.words import words_for
 from bot.errors import Refused
@@ -29,18 +29,18 @@ class Home:
     async def show(self, team: str, user: str) -> None:
         """As it is now. Raises mishaps."""
         someone = await self._people.someone(user)
-        asker = Asker(requester_of(user), f"{PLATFORM}:{team}", admin=someone.admin)
+        asker = asker_of(team, user, user, await self._people.room(user), someone)
         images = [(image, await self._file_of(image)) for image in await self._service.own_images(asker, IMAGES_SHOWN)]
         waiting = await self._waiting(asker)
         words = words_for(someone.locale)
         try:
-            await self._publish(user, home(images, waiting, words, admin=someone.admin))
+            await self._publish(user, home(images, waiting, words, admin=asker.admin))
         except Unreachable as error:
             if str(error) not in NOT_SHOWN:
                 raise
             # Slack does not say which file it is that somebody deleted.
             images = [(image, None) for image, _ in images]
-            await self._publish(user, home(images, waiting, words, admin=someone.admin))
+            await self._publish(user, home(images, waiting, words, admin=asker.admin))
 
     async def _publish(self, user: str, view: View) -> None:
         with told_apart():

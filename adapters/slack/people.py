@@ -23,7 +23,10 @@ USER = "UW"
 class Someone:
     name: str
     locale: str
+    #: Of their workspaces, as Slack has it.
     admin: bool
+    #: An admin to the operator.
+    named: bool = False
     #: Workspaces that they belong to; none where Slack does not tell.
     teams: frozenset[str] = frozenset()
 
@@ -60,12 +63,18 @@ class People:
             try:
                 told: Any = (await self._client.users_info(user=user, include_locale=True))["user"]
             except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError):
-                return Someone(user, "", user in self._admins)
+                return Someone(user, "", admin=False, named=user in self._admins)
             profile = told.get("profile", {})
             name = profile.get("display_name") or told.get("real_name") or told.get("name") or user
-            admin = bool(told.get("is_admin") or told.get("is_owner")) or user in self._admins
             teams = {told.get("team_id"), *told.get("enterprise_user", {}).get("teams", [])}
-            found = self._remember(user, Someone(name, told.get("locale") or "", admin, frozenset(teams - {None})))
+            someone = Someone(
+                name,
+                told.get("locale") or "",
+                admin=bool(told.get("is_admin") or told.get("is_owner")),
+                named=user in self._admins,
+                teams=frozenset(teams - {None}),
+            )
+            found = self._remember(user, someone)
         return found
 
     async def room(self, channel: str) -> Room:
@@ -118,16 +127,20 @@ def asker_of(
     team: str, user: str, channel: str, room: Room, someone: Someone, *, private: bool = False, asked_by: str = ""
 ) -> Asker:
     space = f"{PLATFORM}:{team}"
-    outsider = room.shared and team not in someone.teams
+    stranger = team not in someone.teams
+    # Where Slack tells of neither, somebody in a closed place is taken for one of the workspace.
+    outsider = stranger and not room.open and (room.shared or bool(room.unknown) or bool(someone.teams))
+    # Whoever runs another workspace does not run this one.
+    admin = not outsider and (someone.named or (someone.admin and not stranger))
     return Asker(
         requester=requester_of(user),
         space=space,
         place=channel,
+        direct=room.direct,
         closed_to=None if room.open else f"{space}/{channel}",
         private=private,
         outsider=outsider,
-        # Whoever runs another workspace does not run this one.
-        moderator=someone.admin and not outsider,
-        admin=someone.admin and not outsider,
+        moderator=admin,
+        admin=admin,
         asked_by=asked_by,
     )

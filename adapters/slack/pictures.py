@@ -1,9 +1,11 @@
 """Pictures that people put on Slack: which of them may be fetched, and how."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
+import yarl
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.chat.mishaps import Unreachable
@@ -15,6 +17,8 @@ from bot.pictures import BYTES_MAX
 
 #: Of a file of which nothing more is told than its ID: in channels that workspaces share.
 LOOK_UP = "check_file_info"
+#: Hosts where Slack keeps files.
+SLACK = re.compile(r"([a-z0-9-]+\.)*slack(-gov)?\.com")
 
 
 def is_picture(file: Mapping[str, Any]) -> bool:
@@ -45,15 +49,30 @@ async def fetched(file: Mapping[str, Any], client: AsyncWebClient) -> bytes:
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(str(file["url_private"]), headers=headers, allow_redirects=False) as response,
+            session.get(_at_slack(file["url_private"], client), headers=headers, allow_redirects=False) as response,
         ):
             response.raise_for_status()
-            if response.content_type == "text/html":
+            # A redirect leads there, too.
+            if response.status != 200 or response.content_type == "text/html":
                 raise BadRequest(Mistake("picture", "Slack shows a page to sign in instead.", "not_there"))
             return await limited(response)
     except (aiohttp.ClientError, TimeoutError, KeyError) as error:
         message = "Slack does not give out this picture now. It may be gone; else trying again helps."
         raise BadRequest(Mistake("picture", message, "not_now")) from error
+
+
+def _at_slack(address: str, client: AsyncWebClient) -> yarl.URL:
+    """Whatever an event says, nobody but Slack gets the token. Raises BadRequest."""
+    foreign = BadRequest(Mistake("picture", "This picture does not lie at Slack.", "not_there"))
+    api = yarl.URL(client.base_url)
+    try:
+        url = yarl.URL(address)
+    except ValueError as error:
+        raise foreign from error
+    is_slacks = url.scheme == "https" and SLACK.fullmatch(url.host or "") is not None
+    if is_slacks or (url.scheme, url.authority) == (api.scheme, api.authority):
+        return url
+    raise foreign
 
 
 async def _looked_up(file: Mapping[str, Any], client: AsyncWebClient) -> Mapping[str, Any]:

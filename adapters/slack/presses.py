@@ -13,7 +13,7 @@ from adapters.chat.refusals import Unclear, explained
 from adapters.slack import render
 from adapters.slack.desk import ANSWER_MOST, Ask, Desk
 from adapters.slack.origin import Note
-from adapters.slack.people import requester_of
+from adapters.slack.people import PLATFORM, requester_of
 from adapters.slack.takedown import Takedown
 from adapters.slack.words import Words, words_for
 from bot.errors import Forbidden
@@ -68,7 +68,9 @@ class Presses:
     async def _sweep(self, job_id: str, ask: Ask, ts: str) -> None:
         """After a lost answer there may be a second message of a job, which nobody edits."""
         note = Note.from_text(await self._service.noted(job_id)) if ts else None
-        if note is not None and note.ts and (note.channel, note.ts) != (ask.channel, ts):
+        if note is None or not note.ts or (note.channel, note.ts) == (ask.channel, ts):
+            return
+        if not await self._service.shown_by(PLATFORM, ask.channel, ts):
             await self._takedown.of_stray(ask.channel, ts)
 
     async def _ask_whether_to_delete(self, image_id: str, ask: Ask) -> None:

@@ -46,13 +46,12 @@ def status(
     names: Mapping[str, str] = NOBODY,
     libraries: Mapping[str, str] = NOBODY,
 ) -> Shown:
-    """As somebody in this space may see it: what happens in others has no names.
+    """As somebody in this space may see it: what happens in others, or in closed places, has no names.
 
     `names` are those of requesters, where they are known; `libraries` have their versions.
     """
-    state = "stopping" if now.stopping else "ready" if now.ready else "not_ready"
     lines = [
-        words.say(f"status.{state}", version=quoted(version, NAME_SHOWN)),
+        words.say(f"status.{now.state}", version=quoted(version, NAME_SHOWN)),
         words.say("status.queue", queued=now.queued, running=len(now.running)),
         words.say("status.lately"),
         *(f"• {line}" for line in facts.of_last_hour(lately, words)),
@@ -92,7 +91,7 @@ def _running(running: Sequence[Running], words: Words, space: str, names: Mappin
 def _whose(run: Running, words: Words, space: str, names: Mapping[str, str]) -> str:
     if run.job.space != space:
         return words.say("status.running.elsewhere")
-    if not run.job.audience:
+    if run.job.audience != space:
         return words.say("status.running.private")
     _, _, requester = run.job.requester.partition(":")
     return words.say("done.for", person=quoted(names.get(run.job.requester, requester), NAME_SHOWN))

@@ -16,7 +16,7 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.response import BoltResponse
 from slack_sdk.socket_mode.request import SocketModeRequest
 
-#: Seconds in which a socket must be open.
+#: Seconds in which a socket must be open, and as many in which Slack must say hello.
 OPENING = 10.0
 #: Seconds that a closing socket waits for Slack's farewell.
 GOODBYE = aiohttp.ClientWSTimeout(ws_close=1.0)
@@ -30,6 +30,16 @@ class Socket:
         self.wire = wire
         #: HELLO, then why another socket is wanted: Slack's reason, or LOST.
         self.news: asyncio.Queue[str] = asyncio.Queue()
+
+    async def greeting(self) -> str:
+        """HELLO, or why there is none; without a word the socket is given up."""
+        try:
+            # Not wait_for, which Python 3.11 does not let be cancelled once there is a result.
+            async with asyncio.timeout(OPENING):
+                return await self.news.get()
+        except TimeoutError:
+            await self.wire.close()
+            return LOST
 
 
 class Sockets:

@@ -12,6 +12,8 @@ LINK = re.compile(
 )
 #: Of somebody who cannot be looked up.
 NOBODY = "somebody"
+#: At the start of a word: what others are called is no option.
+_DASHES = re.compile(r"(?<!\S)[-\u2013\u2014]+(?=[^\s\u2013\u2014-]|$)")
 # Where Slack escapes what people type, these are the only ones left; where it does not, <b> and <a|b> are just words.
 _SIGN = re.compile(
     r"<(?:@(?P<person>[UW][A-Z0-9]{1,20})|#[CGD][A-Z0-9]{1,20}|!(?P<call>[a-z]{1,20})(?:\^[^<>|]*)?"
@@ -34,14 +36,18 @@ def unescaped(text: str) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
+def _name(text: str) -> str:
+    return _DASHES.sub("", text.removeprefix("@"))
+
+
 def _words_for(sign: re.Match[str], names: Mapping[str, str]) -> str:
     person, call, url, label = sign["person"], sign["call"], sign["url"], sign["label"]
     if url and LINK.fullmatch(unescaped(url)):
         return str(url)
     if label:
-        return str(label).removeprefix("@")
+        return str(label) if url else _name(label)
     if person:
-        return names.get(person, NOBODY)
+        return _name(names.get(person, NOBODY))
     if url:
         return re.sub(r"^(mailto|tel):", "", url)
     # `<!date^…>` and the like have nothing else that could be read.

@@ -17,7 +17,7 @@ FILE_GONE = {"file_not_found", "file_deleted"}
 #: Seconds for the bytes of one file.
 UPLOAD_MOST = 120.0
 #: Seconds between two looks, and in all, until Slack has processed a file.
-LOOKS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+LOOKS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
 
 
 async def begun(client: AsyncWebClient, name: str, content: bytes, alt_text: str) -> str:
@@ -27,9 +27,10 @@ async def begun(client: AsyncWebClient, name: str, content: bytes, alt_text: str
             filename=name, length=len(content), alt_txt=plain(alt_text, ALT_TEXT_MOST)
         )
         timeout = aiohttp.ClientTimeout(total=UPLOAD_MOST)
+        ssl = True if client.ssl is None else client.ssl
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.post(begun["upload_url"], data=content) as response,
+            session.post(begun["upload_url"], data=content, proxy=client.proxy, ssl=ssl) as response,
         ):
             if response.status != 200:
                 raise Passing(f"Slack answered {response.status} to the file.")
@@ -76,14 +77,13 @@ async def sent(client: AsyncWebClient, name: str, content: bytes, comment: str, 
 
 
 async def until_processed(client: AsyncWebClient, file_id: str) -> None:
-    """Raises Passing where it takes Slack too long."""
+    """Or for as long as it usually takes at most: blocks may show it all the same. Raises mishaps."""
     for pause in LOOKS:
         with told_apart():
             file = (await client.files_info(file=file_id))["file"]
         if file.get("mimetype"):
             return
         await asyncio.sleep(pause)
-    raise Passing("Slack has not processed the file yet.")
 
 
 async def _is_there(client: AsyncWebClient, file_id: str) -> bool:

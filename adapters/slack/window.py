@@ -19,6 +19,8 @@ WITHOUT = {"limner:cancel": "picture.not_yet", "limner:retry": "picture.not_pain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
+    #: Where it was opened: of what people of other companies send, Slack names their own.
+    team: str
     channel: str
     #: "" outside threads.
     thread: str
@@ -40,7 +42,7 @@ class About:
             about = cls(**fields)
         except (ValueError, TypeError, KeyError):
             return None
-        is_whole = all(isinstance(value, str) for value in fields.values()) and about.channel
+        is_whole = all(isinstance(value, str) for value in fields.values()) and about.team and about.channel
         return about if is_whole else None
 
 

@@ -173,7 +173,10 @@ async def readyz(service: CurrentService) -> Response | Health:
     now = await service.status()
     if now.ready:
         return Health(status="ready")
-    reason = "stopping" if now.stopping else "; ".join(worker.detail or worker.state for worker in now.workers)
+    if now.trouble is not None and not now.stopping:
+        reason = now.trouble.code
+    else:
+        reason = "stopping" if now.stopping else "; ".join(worker.detail or worker.state for worker in now.workers)
     return JSONResponse(Health(status="not ready", reason=reason).model_dump(), 503)
 
 

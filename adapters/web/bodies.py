@@ -143,6 +143,8 @@ class StatusBody(BaseModel):
     running: Sequence[RunningJob]
     jobs: Mapping[str, int]
     workers: Sequence[Mapping[str, Any]]
+    #: What the disk or the database refuses, for the operator; null while they work.
+    trouble: str | None = None
 
 
 class Health(BaseModel):

@@ -16,6 +16,7 @@ from bot.errors import (
     AskedTooMuch,
     BadRequest,
     Blocked,
+    DiskFull,
     Forbidden,
     ImageFileLost,
     LimnerError,
@@ -23,8 +24,10 @@ from bot.errors import (
     NotFound,
     PlaceClosed,
     QueueFull,
+    ShareFull,
     ShuttingDown,
     SpacePaused,
+    StorageTrouble,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -43,13 +46,18 @@ STATUS_OF: dict[type[LimnerError], HTTPStatus] = {
     AskedTooMuch: HTTPStatus.UNPROCESSABLE_ENTITY,
     AgeRestricted: HTTPStatus.FORBIDDEN,
     QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
+    ShareFull: HTTPStatus.TOO_MANY_REQUESTS,
     ShuttingDown: HTTPStatus.SERVICE_UNAVAILABLE,
     ImageFileLost: HTTPStatus.GONE,
+    DiskFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    StorageTrouble: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 STATUS_OF_FAILURE = {
     "cancelled": HTTPStatus.CONFLICT,
     "image_gone": HTTPStatus.GONE,
     "image_file_lost": HTTPStatus.GONE,
+    DiskFull.code: HTTPStatus.INSUFFICIENT_STORAGE,
+    StorageTrouble.code: HTTPStatus.SERVICE_UNAVAILABLE,
     "refiner_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "style_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }

@@ -93,6 +93,7 @@ def status(now: Status, version: str) -> StatusBody:
         running=[running_job(run) for run in now.running],
         jobs={status.value: count for status, count in now.counts.items()},
         workers=[asdict(worker) for worker in now.workers],
+        trouble=now.trouble and f"{now.trouble.code}: {now.trouble.why}",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Formatter
 
-from bot.errors import ImageFileLost, WorkerDied
+from bot.errors import DiskFull, ImageFileLost, StorageTrouble, WorkerDied
 
 ROOT = Path(__file__).parents[2]
 CORE = [ROOT / "bot" / name for name in ("prompts.py", "pictures.py", "typed.py")]
@@ -44,7 +44,7 @@ def text_of(node: ast.AST | None) -> str | None:
 
 
 def failure_codes() -> set[str]:
-    codes = {WorkerDied.code, ImageFileLost.code}
+    codes = {error.code for error in (WorkerDied, ImageFileLost, DiskFull, StorageTrouble)}
     for file, tree in trees(ROOT / "bot"):
         for node in ast.walk(tree):
             if called(node) in ("JobFailed", "Failure", "Broke") and file.name != "paint_here.py":

@@ -39,7 +39,7 @@ NOWHERE = {"LIMNER_DISCORD_API_URL": "http://127.0.0.1:1/api/v10", "LIMNER_SLACK
 WITHOUT_CHATS = {"DISCORD_TOKEN": "", "SLACK_BOT_TOKEN": ""}
 pytestmark = pytest.mark.slow
 
-COMMANDS = ["serve", "generate", "refine", "status", "doctor", "bench", "manifest"]
+COMMANDS = ["serve", "generate", "refine", "status", "doctor", "bench", "manifest", "db"]
 CAT = ("generate", "a cat in a hat", "--steps", "2", "--size", "64x64", "--seed", "7", "--negative", "text")
 
 
@@ -348,11 +348,13 @@ def test_status_shows_what_the_server_says_as_it_stands_also_before_the_first_st
     nothing = dict.fromkeys(("device", "dtype", "memory_used", "memory_total"))
     worker = {"name": "local", "state": "failed", "model": None, "restarts": 3, "detail": "no [/] :cat:", **nothing}
     answer = {"version": "9", "ready": False, "stopping": True, "jobs": {}, "workers": [worker], "running": [job]}
+    answer["trouble"] = "disk_full: no [/] room"
     with another_server(200, json.dumps(answer).encode()) as port:
         run = limner(tmp_path, "status", LIMNER_HTTP_PORT=str(port))
 
     assert (run.code, run.err) == (0, "")
     assert "Limner 9 is stopping." in run.out
+    assert "The disk does not work: disk_full: no [/] room" in run.out
     assert re.search(r"local\W+failed\W+-\W+-\W+3\W+no \[/] :cat: ", run.out)
     assert re.search(r"7\W+web:local\W+1 of 4\W+- ", run.out)
 

@@ -1,13 +1,15 @@
 """Who is next, who waits where, and that nobody is lost or served twice."""
 
+import pickle
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 
 import pytest
 
-from bot.errors import QueueFull
+from bot.errors import QueueFull, ShareFull
 from bot.jobs import ImageRequest, Job, Refinement
 from bot.scheduler import Scheduler, cost
 
@@ -183,38 +185,146 @@ def test_looking_changes_nothing() -> None:
     for _ in range(3):
         scheduler.line().clear()
         scheduler.position("ann 2")
-        scheduler.check_room(0)
+        scheduler.check_room(job("another"))
 
     assert (len(scheduler), list(served(scheduler))) == (3, ["ann 1", "ann 2", "ann 3"])
+
+
+def of_others(number: int) -> list[Job]:
+    """Each of another requester, in another space."""
+    return [replace(job(f"other {count}", f"other {count}"), space=f"test:{count}") for count in range(number)]
 
 
 @pytest.mark.parametrize(("waiting", "being_accepted"), [(3, 0), (2, 1), (0, 3), (5, 2)])
 def test_there_is_no_room_once_as_many_wait_or_are_being_accepted_as_the_limit_says(
     waiting: int, being_accepted: int
 ) -> None:
-    scheduler = scheduler_with(jobs_of("ann", waiting), limit=3)
+    others = of_others(waiting + being_accepted)
+    scheduler = scheduler_with(others[:waiting], limit=3)
 
     with pytest.raises(QueueFull, match=r"\(3 jobs wait\)") as full:
-        scheduler.check_room(being_accepted)
+        scheduler.check_room(job("new"), others[waiting:])
 
     assert full.value.retry_after > 0
+    assert type(full.value) is QueueFull
     assert len(scheduler) == waiting
 
 
 @pytest.mark.parametrize(("waiting", "being_accepted"), [(2, 0), (1, 1), (0, 2)])
 def test_there_is_room_below_the_limit(waiting: int, being_accepted: int) -> None:
-    scheduler_with(jobs_of("ann", waiting), limit=3).check_room(being_accepted)
+    others = of_others(2)
+    scheduler_with(others[:waiting], limit=3).check_room(job("new"), others[waiting:])
 
 
 @pytest.mark.parametrize("leave", ["next", "discard"])
 def test_there_is_room_again_once_one_leaves(leave: str) -> None:
-    scheduler = scheduler_with(jobs_of("ann", 3), limit=3)
+    others = of_others(3)
+    scheduler = scheduler_with(others, limit=3)
     if leave == "next":
         scheduler.next()
     else:
-        scheduler.discard("ann 2")
+        scheduler.discard(others[1].id)
 
-    scheduler.check_room(0)
+    scheduler.check_room(job("new"))
+
+
+def fill(scheduler: Scheduler, jobs: Iterable[Job]) -> list[QueueFull]:
+    """Adds those for which there is room; how the others were refused."""
+    refused: list[QueueFull] = []
+    for one in jobs:
+        try:
+            scheduler.check_room(one)
+        except QueueFull as error:
+            refused.append(error)
+        else:
+            scheduler.add(one)
+    return refused
+
+
+@pytest.mark.parametrize(("limit", "taken"), [(1, 1), (2, 1), (3, 2), (10, 5), (200, 100)])
+def test_one_requester_alone_fills_half_of_the_queue(limit: int, taken: int) -> None:
+    scheduler = Scheduler(limit)
+    jobs = [replace(one, space=f"test:{number}") for number, one in enumerate(jobs_of("ann", 200))]
+    refused = fill(scheduler, jobs)
+
+    assert len(scheduler) == taken
+    assert len(refused) == 200 - taken
+    assert limit == 1 or all(isinstance(error, ShareFull) and error.whose == "requester" for error in refused)
+
+
+def test_one_space_alone_leaves_a_tenth_of_the_queue_to_others() -> None:
+    scheduler = Scheduler(200)
+    refused = fill(scheduler, (job(f"{number}", f"requester {number}") for number in range(200)))
+
+    assert len(scheduler) == 180
+    assert all(isinstance(error, ShareFull) and (error.whose, error.waiting) == ("space", 180) for error in refused)
+
+
+@pytest.mark.parametrize("greedy", [1, 3, 20, 100])
+def test_however_many_are_greedy_one_who_has_nothing_in_the_queue_finds_a_place(greedy: int) -> None:
+    scheduler = Scheduler(200)
+    jobs = [
+        replace(job(f"{number} of {who}", f"greedy {who}"), space=f"test:{who % 7}")
+        for number in range(200)
+        for who in range(greedy)
+    ]
+    fill(scheduler, jobs)
+
+    scheduler.check_room(replace(job("new", "newcomer"), space="test:elsewhere"))
+    assert len(scheduler) < 200
+
+
+def test_what_is_just_being_accepted_counts_as_its_requesters_and_its_spaces() -> None:
+    scheduler = scheduler_with(jobs_of("ann", 3), limit=10)
+    mine = [job("being accepted", "ann")]
+    scheduler.check_room(job("new", "ann"), mine)
+
+    with pytest.raises(ShareFull, match="You have 5 jobs") as full:
+        scheduler.check_room(job("new", "ann"), [*mine, job("another", "ann")])
+    assert full.value.whose == "requester"
+    others = [job(f"{number}", f"requester {number}") for number in range(6)]
+    with pytest.raises(ShareFull, match="This place has 9 jobs") as full:
+        scheduler.check_room(job("new", "newcomer"), others)
+    assert full.value.whose == "space"
+    scheduler.check_room(replace(job("new", "newcomer"), space="test:elsewhere"), others)
+
+
+@pytest.mark.parametrize("leave", ["next", "discard", "give back"])
+def test_whoever_has_a_job_less_may_ask_for_one_more(leave: str) -> None:
+    scheduler = scheduler_with(jobs_of("ann", 5), limit=10)
+    match leave:
+        case "next":
+            scheduler.next()
+        case "discard":
+            scheduler.discard("ann 3")
+        case "give back":
+            scheduler.next()
+            scheduler.give_back(job("ann 1"))
+            with pytest.raises(ShareFull):
+                scheduler.check_room(job("new"))
+            return
+
+    scheduler.check_room(job("new"))
+
+
+def test_a_queue_that_never_runs_empty_does_not_remember_everybody_who_ever_came() -> None:
+    scheduler = scheduler_with(jobs_of("ann", 1))
+    for number in range(10_000):
+        scheduler.add(job(f"{number}", f"requester {number}"))
+        scheduler.next()
+
+    assert len(scheduler) == 1
+    assert len(pickle.dumps(scheduler)) < 20_000
+
+
+def test_who_asks_for_twice_as_much_with_twice_the_weight_waits_as_long_as_others() -> None:
+    scheduler = Scheduler(100)
+    for number in range(1, 13):
+        scheduler.add(job(f"ann {number}"), weight=2)
+        scheduler.add(job(f"bob {number}", "bob"))
+    order = requesters(served(scheduler))[:18]
+
+    assert (order.count("ann"), order.count("bob")) == (12, 6)
 
 
 def test_a_job_that_is_given_back_is_next_and_several_come_in_their_order() -> None:
@@ -222,8 +332,8 @@ def test_a_job_that_is_given_back_is_next_and_several_come_in_their_order() -> N
     for _ in range(2):
         scheduler.next()
 
-    scheduler.give_back("bob 1")
-    scheduler.give_back("ann 1")
+    scheduler.give_back(job("bob 1", "bob"))
+    scheduler.give_back(job("ann 1"))
 
     assert scheduler.position("ann 1") == 2
     assert list(served(scheduler)) == ["bob 1", "ann 1", "ann 2", "ann 3"]
@@ -233,14 +343,25 @@ def test_a_job_that_is_given_back_pays_no_second_time() -> None:
     scheduler = scheduler_with([*jobs_of("ann", 2), *jobs_of("bob", 2)])
     for _ in range(3):
         assert scheduler.next() == "ann 1"
-        scheduler.give_back("ann 1")
+        scheduler.give_back(job("ann 1"))
 
     assert list(served(scheduler)) == ["ann 1", "bob 1", "ann 2", "bob 2"]
 
 
+def test_what_is_given_back_does_not_make_newcomers_wait_longer() -> None:
+    scheduler = scheduler_with(jobs_of("ann", 2))
+    for _ in range(10):
+        scheduler.next()
+        scheduler.give_back(job("ann 1"))
+    scheduler.next()
+    scheduler.add(job("bob 1", "bob"))
+
+    assert list(served(scheduler)) == ["bob 1", "ann 2"]
+
+
 def test_a_job_may_be_given_back_where_nobody_waits() -> None:
     scheduler = Scheduler(1)
-    scheduler.give_back("interrupted")
+    scheduler.give_back(job("interrupted"))
     scheduler.add(job("new"))
 
     assert list(served(scheduler)) == ["interrupted", "new"]
@@ -284,7 +405,7 @@ def test_whatever_happens_nobody_is_lost_and_nobody_comes_twice(seed: int) -> No
                     taken.append(job_id)
             case "give back" if taken:
                 job_id = taken.pop(chance.randrange(len(taken)))
-                scheduler.give_back(job_id)
+                scheduler.give_back(job(job_id))
                 waiting.add(job_id)
             case "discard" if waiting:
                 job_id = chance.choice(sorted(waiting))

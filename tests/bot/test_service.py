@@ -12,6 +12,7 @@ import pytest
 from bot.errors import BadRequest, DataFolderInUse, Forbidden, NotFound, QueueFull
 from bot.events import Started
 from bot.jobs import ImageRequest, Job, JobStatus
+from bot.policy import Asker
 from bot.ports import WorkerState
 from bot.quality import Menu
 from storage.jobs import Jobs
@@ -72,10 +73,10 @@ async def test_a_request_with_mistakes_is_refused_and_nothing_is_written(limner:
 
 async def test_the_queue_is_full_exactly_at_its_limit(limner: OpenLimner) -> None:
     async with limner(FakeExecutor(ready=False), queue_limit=3) as service:
-        for _ in range(3):
-            await ask(service)
+        for asker in (ANN, BOB, EVE):
+            await ask(service, asker)
         with pytest.raises(QueueFull, match="3 jobs wait") as refused:
-            await ask(service, BOB)
+            await ask(service, MODERATOR)
         status = await service.status()
 
     assert refused.value.retry_after > 0
@@ -83,8 +84,9 @@ async def test_the_queue_is_full_exactly_at_its_limit(limner: OpenLimner) -> Non
 
 
 async def test_of_fifty_that_come_at_once_exactly_the_limit_is_accepted(limner: OpenLimner) -> None:
+    askers = [Asker(f"test:{number}", f"test:studio {number % 5}") for number in range(50)]
     async with limner(FakeExecutor(ready=False), queue_limit=10) as service:
-        answers = await asyncio.gather(*(ask(service) for _ in range(50)), return_exceptions=True)
+        answers = await asyncio.gather(*(ask(service, asker) for asker in askers), return_exceptions=True)
         counts = (await service.status()).counts
 
     accepted = [answer for answer in answers if isinstance(answer, Job)]

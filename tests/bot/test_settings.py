@@ -61,7 +61,10 @@ def test_without_a_word_it_runs_for_this_machine_only() -> None:
         "step_timeout": 300.0,
         "executor": "local",
         "queue_limit": 200,
+        "moderator_weight": 1.0,
+        "admin_weight": 1.0,
         "drain_seconds": 60.0,
+        "retention_days": None,
         "hf_token": None,
         "discord_api_url": None,
         "discord_gateway_url": None,
@@ -91,6 +94,7 @@ def test_without_a_word_it_runs_for_this_machine_only() -> None:
         ("LIMNER_QUEUE_LIMIT", "1", 1),
         ("LIMNER_DRAIN_SECONDS", "0.5", 0.5),
         ("LIMNER_DRAIN_SECONDS", "0", 0),
+        ("LIMNER_RETENTION_DAYS", "90", 90),
     ],
 )
 @pytest.mark.parametrize("where", ["environment", ".env", "limner.toml"])
@@ -191,6 +195,8 @@ def test_in_toml_api_keys_may_be_a_list_too(text: str) -> None:
         ("LIMNER_HTTP_PORT", "65536", "less than or equal to 65535"),
         ("LIMNER_QUEUE_LIMIT", "0", "greater than or equal to 1"),
         ("LIMNER_QUEUE_LIMIT", "1.5", "valid integer"),
+        ("LIMNER_RETENTION_DAYS", "0", "greater than 0"),
+        ("LIMNER_RETENTION_DAYS", "inf", "finite number"),
         ("LIMNER_DRAIN_SECONDS", "-1", "greater than or equal to 0"),
         ("LIMNER_DRAIN_SECONDS", "nan", "greater than or equal to 0"),
         ("LIMNER_DRAIN_SECONDS", "a while", "valid number"),

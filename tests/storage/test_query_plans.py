@@ -20,7 +20,7 @@ from storage.migrate import migrate
 from storage.rules import RulesOfSpaces
 
 #: What they do has nothing to do with the database.
-FILES_ONLY = {"save", "discard", "read", "path"}
+FILES_ONLY = {"save", "discard", "read", "path", "look"}
 
 JOB = Job(
     id="job",
@@ -139,7 +139,7 @@ async def plans(tmp_path: Path) -> Plans:
     async with aiosqlite.connect(tmp_path / "limner.sqlite", isolation_level=None) as connection:
         connection.row_factory = aiosqlite.Row
         await migrate(connection, now=0)
-        database = Database(connection, connection)
+        database = Database(tmp_path / "limner.sqlite", connection, connection)
         stores = {
             "jobs": calls_of_jobs(Jobs(database)),
             "images": calls_of_images(Images(database, ImageFolder(tmp_path / "images"))),

@@ -10,6 +10,7 @@ from adapters.discord import render, reports
 from adapters.discord.markdown import code, person, plain, quoted
 from adapters.discord.render import Shown
 from adapters.discord.words import Words, words_for
+from bot.errors import DiskFull
 from bot.events import Progress, Queued, Started
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus, Quality, Recipe, Refinement, Sampler, Stage
 from bot.ports import WorkerState, WorkerStatus
@@ -531,9 +532,12 @@ def test_every_state_of_a_worker_has_words(state: WorkerState) -> None:
         assert "- `gpu0` " in reports.status(status_of(workers=[worker]), QUIET, "0.1.0", words, SPACE)
 
 
-def test_the_status_says_when_limner_is_not_ready_or_stops() -> None:
+def test_the_status_says_when_limner_is_not_ready_stops_or_cannot_use_its_disk() -> None:
     assert "is not ready yet" in reports.status(status_of(workers=[]), QUIET, "0.1.0", ENGLISH, SPACE)
     assert "is restarting" in reports.status(status_of(stopping=True), QUIET, "0.1.0", ENGLISH, SPACE)
+    assert "cannot use its disk" in reports.status(
+        replace(status_of(), trouble=DiskFull("no space")), QUIET, "0.1.0", ENGLISH, SPACE
+    )
 
 
 def test_the_status_of_a_busy_cluster_fits() -> None:

@@ -16,6 +16,7 @@ from bot.errors import (
     PlaceClosed,
     QueueFull,
     Refused,
+    ShareFull,
     ShuttingDown,
     SpacePaused,
 )
@@ -45,6 +46,8 @@ REFUSALS: list[Refused] = [
     AskedTooMuch("something", 2),
     AgeRestricted(),
     QueueFull(10, 30),
+    ShareFull("requester", 1, 30),
+    ShareFull("space", 9, 30),
     ShuttingDown(),
 ]
 

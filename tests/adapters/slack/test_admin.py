@@ -376,3 +376,33 @@ async def test_an_error_in_the_store_is_told_and_changes_nothing(
     async with bot() as limner:
         with unchanged(limner, rows):
             assert await ask(mo, art, "pause") == ENGLISH.say("wrong")
+
+
+async def test_a_list_of_channels_says_nothing_of_direct_messages_with_the_bot(
+    slack: FakeSlack, art: Channel, ada: Person, mo: Person, bot: StartBot, rows: Rows
+) -> None:
+    attic = slack.channel("attic")
+    async with bot():
+        await ask(mo, attic, "channels allow")
+        await ada.say(slack.dm(ada), "a cat")
+        await shown_in(slack, slack.dm(ada))
+        await settled(slack, rows, ["delivered"])
+        assert "only in" in await ask(ada, art, "a cat", "/generate")
+        assert "only in" in await ask(ada, art, "a cat --private", "/generate")
+
+
+async def test_somebody_whom_slack_tells_of_another_workspace_obeys_the_rules_of_this_one(
+    slack: FakeSlack, ada: Person, mo: Person, art: Channel, bot: StartBot, rows: Rows
+) -> None:
+    """As it may be at the home tab, for people of other companies."""
+    async with bot():
+        await paint(slack, rows, ada, art)
+        await ada.opens_home()
+        home = await slack.until(lambda: slack.home(ada))
+        assert home is not None
+        await ask(mo, art, "pause")
+        elsewhere = slack.workspace("Another")
+        ada.team = elsewhere
+        await ada.click(home, "Vary")
+        await slack.until(lambda: "paused" in "".join(one.shown for one in slack.dm(ada).messages))
+    assert rows.statuses() == ["done"]

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from adapters.slack import sockets
 from adapters.slack.app import LimnerApp
 from adapters.slack.connection import connected
 from adapters.slack.library_log import heard
@@ -22,6 +23,7 @@ from tests.adapters.slack.conftest import TEMPO
 from tests.adapters.slack.watching import Rows, finished, paint, requests, settled, shown_in
 from tests.fakes.executor import FakeExecutor
 from tests.fakes.slack import Channel, FakeSlack, Person
+from tests.fakes.slack.sockets import Connection
 
 #: Seconds within which the program stops, whatever it waits for.
 AT_ONCE = 3.0
@@ -164,6 +166,7 @@ async def test_slack_wants_another_socket_and_nothing_is_lost_meanwhile(
         command = await ada.command(art, "/generate", "by command")
         await ada.mention(art, "by mention")
         await slack.until(lambda: slack.connections == 2)
+        await command.until(lambda one: one.acknowledged)
         slack.clock.advance(10)
         last = await ada.command(art, "/generate", "the last")
         await shown_in(slack, art, 3)
@@ -264,6 +267,122 @@ async def test_a_web_api_that_is_away_does_not_lose_events_that_a_socket_brings(
         slack.fail("auth.test", status=500, times=None)
         await ada.mention(art, "a cat")
         await settled(slack, rows, ["delivered"])
+
+
+async def test_a_socket_over_which_slack_never_says_hello_is_given_up(
+    slack: FakeSlack,
+    start: Start,
+    art: Channel,
+    ada: Person,
+    rows: Rows,
+    lines: list[Line],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    welcome = slack.sockets._welcome
+    mute: list[Connection] = []
+
+    async def welcomes_the_second(connection: Connection) -> None:
+        if mute:
+            await welcome(connection)
+        mute.append(connection)
+
+    monkeypatch.setattr(sockets, "OPENING", 0.2)
+    monkeypatch.setattr(slack.sockets, "_welcome", welcomes_the_second)
+    async with start():
+        await slack.until(lambda: mute and mute[0].socket.closed, waiting="the end of the first socket")
+        await slack.connected()
+        await paint(slack, rows, ada, art)
+
+    (line,) = said(lines, "slack connection lost; connecting again")
+    assert line["reason"] == "lost"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    ["[]", "ping", '"word"', "{}", '{"type": "news"}', '{"envelope_id": 7}', '{"type": "hello"}', b"\x00{"],
+    ids=repr,
+)
+async def test_what_is_not_understood_changes_nothing(
+    slack: FakeSlack, start: Start, art: Channel, ada: Person, rows: Rows, lines: list[Line], frame: str | bytes
+) -> None:
+    async with start():
+        await slack.connected()
+        (connection,) = slack.sockets._connections
+        if isinstance(frame, str):
+            await connection.socket.send_str(frame)
+        else:
+            await connection.socket.send_bytes(frame)
+        await paint(slack, rows, ada, art)
+
+    # Whoever says hello twice may be left.
+    assert slack.connections == 1 or frame == '{"type": "hello"}'
+    assert [line for line in lines if line["log_level"] == "error"] == []
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"half": ',
+        '{"envelope_id": "e", "type": "events_api"}',
+        '{"envelope_id": "e", "type": "events_api", "payload": []}',
+        '{"envelope_id": "e", "type": "events_api", "payload": {"type": "event_callback"}}',
+        '{"a":' * 100_000,
+        '{"long": "' + "x" * 5_000_000 + '"}',
+    ],
+    ids=["half", "no payload", "a list", "no event", "deep", "huge"],
+)
+async def test_what_makes_no_sense_is_survived(
+    slack: FakeSlack, start: Start, art: Channel, ada: Person, rows: Rows, frame: str
+) -> None:
+    async with start():
+        await slack.connected()
+        (connection,) = slack.sockets._connections
+        with suppress(ConnectionError):
+            await connection.socket.send_str(frame)
+        await ada.mention(art, "a cat")
+        await shown_in(slack, art)
+        await settled(slack, rows, ["delivered"])
+
+    slack.violations.clear()
+
+
+async def test_what_comes_twice_at_once_is_acknowledged_twice_and_never_before_it_is_accepted(
+    slack: FakeSlack, start: Start, art: Channel, ada: Person, rows: Rows
+) -> None:
+    slack.delay("users.info", 0.5, taken=False)
+    async with start(FakeExecutor(ready=False)):
+        await slack.connected()
+        mention = await ada.mention(art, "a cat")
+        await slack.repeat(mention)
+        await mention.until(lambda one: one.acks > 0)
+        assert rows.statuses() == ["queued"]
+        await mention.until(lambda one: one.acks == 2)
+
+    assert rows.statuses() == ["queued"]
+
+
+async def test_a_refusal_that_cannot_be_told_is_logged(
+    slack: FakeSlack, start: Start, art: Channel, ada: Person, lines: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start() as app:
+        await slack.connected()
+        monkeypatch.setattr(app.desk, "tell", None)
+        asked = await ada.command(art, "/refine", "more snow")
+        await asked.until(lambda one: one.acknowledged)
+
+    assert len(said(lines, "a refusal could not be told")) == 1
+
+
+async def test_all_goes_through_a_proxy_where_there_is_one(
+    slack: FakeSlack, start: Start, art: Channel, ada: Person, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = slack.url
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    # Nothing is found there but by the proxy.
+    monkeypatch.setattr(FakeSlack, "url", "http://slack.invalid")
+    async with start():
+        await slack.connected()
+        await paint(slack, rows, ada, art)
 
 
 async def test_it_stops_at_once_while_slack_is_away(slack: FakeSlack, start: Start, lines: list[Line]) -> None:

@@ -163,6 +163,7 @@ FORGERIES: dict[str, Forge] = {
     "no signature": lambda headers: {**headers, "X-Slack-Signature": ""},
     "no timestamp": lambda headers: {**headers, "X-Slack-Request-Timestamp": ""},
     "a timestamp that is none": lambda headers: {**headers, "X-Slack-Request-Timestamp": "today"},
+    "a timestamp beyond all floats": lambda headers: {**headers, "X-Slack-Request-Timestamp": "9" * 400},
     "an endless timestamp": lambda headers: {**headers, "X-Slack-Request-Timestamp": "9" * 5000},
     "no ASCII": lambda headers: {**headers, "X-Slack-Signature": "v0=\xe9".encode("latin-1")},
     "no headers": lambda headers: {},

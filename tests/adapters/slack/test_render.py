@@ -12,6 +12,7 @@ from adapters.slack import blocks, render, reports, views
 from adapters.slack.blocks import Button, Shown
 from adapters.slack.mrkdwn import code, plain, quoted, when
 from adapters.slack.words import words_for
+from bot.errors import DiskFull
 from bot.events import Progress, Queued, Started
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus, Quality, Recipe, Refinement, Sampler, Stage
 from bot.ports import WorkerState, WorkerStatus
@@ -590,9 +591,10 @@ def test_every_state_of_a_worker_has_words(state: WorkerState) -> None:
     assert "• `gpu0` " in report(status_of(workers=[WorkerStatus(name="gpu0", state=state)]))
 
 
-def test_the_status_says_when_limner_is_not_ready_or_stops() -> None:
+def test_the_status_says_when_limner_is_not_ready_stops_or_cannot_use_its_disk() -> None:
     assert "is not ready yet" in report(status_of(workers=[]))
     assert "is restarting" in report(status_of(stopping=True))
+    assert "cannot use its disk" in report(replace(status_of(), trouble=DiskFull("no space")))
 
 
 def test_the_status_of_a_busy_cluster_fits() -> None:

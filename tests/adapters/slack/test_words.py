@@ -17,6 +17,7 @@ from bot.errors import (
     PlaceClosed,
     QueueFull,
     Refused,
+    ShareFull,
     ShuttingDown,
     SpacePaused,
 )
@@ -53,6 +54,8 @@ REFUSALS: list[Refused] = [
     AskedTooMuch("something", 2),
     AgeRestricted(),
     QueueFull(10, 30),
+    ShareFull("requester", 1, 30),
+    ShareFull("space", 9, 30),
     ShuttingDown(),
 ]
 

@@ -65,6 +65,17 @@ async def test_one_job_too_many_may_come_later(limner: OpenLimner) -> None:
         ok(await client.post("/jobs", json=CAT), 202)
 
 
+async def test_the_last_places_of_the_queue_are_for_callers_who_have_fewer_in_it(limner: OpenLimner) -> None:
+    async with limner(FakeExecutor(ready=False), queue_limit=3) as service, client_of(service) as client:
+        for _ in range(2):
+            ok(await client.post("/jobs", json=CAT), 202)
+        refused = await client.post("/jobs", json=CAT)
+
+    body = problem(refused, 429, "share_full")
+    assert "You have 2 jobs in the queue" in body["detail"]
+    assert int(refused.headers["Retry-After"]) > 0
+
+
 async def test_what_others_of_the_same_space_made_is_seen_and_not_ended(limner: OpenLimner) -> None:
     executor = FakeExecutor(ready=False)
     async with limner(executor) as service, client_of(service) as client:

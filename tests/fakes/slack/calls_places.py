@@ -28,7 +28,7 @@ def whose_token(fake: "FakeSlack", _: Request) -> Json:
         "team_id": fake.team.id,
         "user_id": fake.bot.id,
         "bot_id": fake.bot_id,
-        "is_enterprise_install": False,
+        "is_enterprise_install": fake.workspaces > 1,
     }
 
 

@@ -77,6 +77,7 @@ class FakeSlack:
         self.file_host = files.FileHost(self)
         self.views = Views(self)
         self.answers = Answers(self)
+        self.workspaces = 0
         self.team = self.workspace("Studio")
         self.bot = Person(self, self.manifest.bot_name, self.team, is_bot=True)
         self.owner = self.person("Olga Owner", owner=True)
@@ -122,6 +123,7 @@ class FakeSlack:
 
     def workspace(self, name: str) -> Team:
         """Another one of the same organisation, where the app is installed, too."""
+        self.workspaces += 1
         return Team(self.ids.new("T"), name, name.lower().replace(" ", "-"))
 
     def person(

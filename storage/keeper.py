@@ -1,0 +1,83 @@
+"""What is done with the data folder in the background while a server works: looking for lost files, and pruning."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from bot.errors import StorageTrouble
+from storage.backup import DATABASE, IMAGES
+from storage.check import kept_images, lost, still_there
+from storage.database import Database
+from storage.health import Health
+from storage.images import Images
+from storage.prune import DAY, prune
+
+#: Seconds.
+WATCH = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Keeper:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        images: Images,
+        health: Health,
+        folder: Path,
+        clock: Callable[[], float],
+        days: float | None,
+    ) -> None:
+        """`days` after which things are erased; None is never."""
+        self._database = database
+        self._images = images
+        self._health = health
+        self._folder = folder
+        self._clock = clock
+        self._days = days
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        try:
+            await self._look_for_lost_files()
+        except sqlite3.Error as error:
+            log.warning("images could not be counted; limner db check says more", why=str(error))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch(), name="watch the disk")
+            if self._days is not None:
+                tasks.create_task(self._prune_daily(self._days), name="prune")
+
+    async def _watch(self) -> None:
+        """So that the log says when trouble is over, also where nobody asks for anything."""
+        while True:
+            await asyncio.sleep(WATCH)
+            await self._health.trouble()
+
+    async def _prune_daily(self, days: float) -> None:
+        while True:
+            try:
+                await self._prune(days)
+            except (StorageTrouble, sqlite3.Error) as error:
+                log.warning("old images could not be erased; trying again tomorrow", why=str(error))
+            await asyncio.sleep(DAY)
+
+    async def _look_for_lost_files(self) -> None:
+        missing = await asyncio.to_thread(lost_files, self._folder)
+        if missing:
+            advice = "Run limner db check, and restore the files from a backup."
+            log.warning("image files are missing or damaged", images=len(missing), first=missing[0], advice=advice)
+
+    async def _prune(self, days: float) -> None:
+        gone = await prune(self._database, self._images, self._clock() - days * DAY)
+        if gone.images or gone.jobs:
+            log.info("erased what was too old", images=gone.images, jobs=gone.jobs, days=days)
+
+
+def lost_files(folder: Path) -> list[str]:
+    """Whose file is missing or has another size; what was deleted meanwhile is not."""
+    absent = lost(kept_images(folder / DATABASE), folder / IMAGES)
+    return [image.file for image in still_there(absent, folder / DATABASE)]
