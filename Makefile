@@ -15,7 +15,7 @@ test: .venv/test .venv-dstack/installed
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile -m 'not slow'
-	.venv/bin/pytest -m slow
+	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile -m slow
 
 fix: .venv/test
 	.venv/bin/ruff check --fix

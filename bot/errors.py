@@ -166,10 +166,8 @@ class ShareFull(QueueFull):
     def __init__(self, whose: str, waiting: int, retry_after: int) -> None:
         super().__init__(waiting, retry_after)
         who = "You have" if whose == "requester" else "This place has"
-        self.args = (
-            f"{who} {waiting} jobs in the queue, and the places that are left are for those who have fewer. "
-            f"Please try again in {retry_after} seconds.",
-        )
+        left = "the places that are left are for those who have fewer"
+        self.args = (f"{who} {waiting} jobs in the queue, and {left}. Please try again in {retry_after} seconds.",)
         #: `requester` or `space`.
         self.whose = whose
         #: Jobs in the queue.

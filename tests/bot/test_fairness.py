@@ -28,7 +28,10 @@ def singles(number: int, at: float) -> list[Visit]:
 
 
 @devices
-@pytest.mark.parametrize(("number", "at"), [*((5, at) for at in (0.0, 1.0, 31.0, 45.0, 80.0, 130.0)), (1000, 1.0)])
+@pytest.mark.parametrize(
+    ("number", "at"),
+    [*((5, at) for at in (0.0, 1.0, 31.0, 45.0, 80.0, 130.0)), pytest.param(1000, 1.0, marks=pytest.mark.slow)],
+)
 def test_those_with_one_job_each_wait_at_most_2_5_times_as_long_for_one_with_fifty(
     device: Device, number: int, at: float
 ) -> None:

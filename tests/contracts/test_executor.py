@@ -34,7 +34,9 @@ EXECUTORS: dict[str, Callable[[], Executor]] = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=EXECUTORS)
+@pytest_asyncio.fixture(
+    scope="module", loop_scope="module", params=["fake", pytest.param("local", marks=pytest.mark.slow)]
+)
 async def executor(request: pytest.FixtureRequest) -> AsyncIterator[Executor]:
     executor = EXECUTORS[request.param]()
     task = asyncio.create_task(executor.run(lambda: None))

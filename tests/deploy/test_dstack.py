@@ -11,6 +11,8 @@ import pytest
 
 from bot.settings import PREFIX, Settings, read_settings
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 PYTHON = PROJECT / ".venv-dstack" / "bin" / "python"
 SCRIPT = Path(__file__).with_name("parse_dstack.py")

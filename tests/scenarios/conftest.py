@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -21,6 +22,11 @@ import pytest
 PATIENCE = 45.0
 
 LIMNER = (sys.executable, "-m", "bot")
+
+#: Decides by chance what tests do; the same in all processes that run them.
+SEED = int(
+    os.environ.get("LIMNER_TEST_SEED") or random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID")).randrange(10**6)
+)
 
 
 def environment(data_dir: Path, **more: str) -> dict[str, str]:

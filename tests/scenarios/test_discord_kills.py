@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 import sqlite3
 from collections import Counter
@@ -17,7 +16,7 @@ from bot.app import DATABASE
 from tests.fakes.discord import Asked, Channel, FakeDiscord, FakeMessage, Person
 from tests.fakes.discord.asked import LIFETIME
 from tests.scenarios.chat_program import COMMAND, ROOT
-from tests.scenarios.conftest import environment
+from tests.scenarios.conftest import SEED, environment
 
 KILLS = 20
 #: Seconds in which a program that is not killed must have come up, and have delivered the rest in the end.
@@ -25,9 +24,6 @@ PATIENCE = 20.0
 STEP_SECONDS, SLOTS = "0.004", "2"
 #: How often people do something, in seconds.
 PACE = 0.08
-#: By it is decided what happens, and when it is killed; where two processes meet, some chance is left. It stands in the
-#: test's name.
-SEED = int(os.environ.get("LIMNER_TEST_SEED") or random.SystemRandom().randrange(10**6))
 
 
 class Life:
@@ -158,6 +154,7 @@ def all_messages(discord: FakeDiscord, crowd: Crowd) -> list[FakeMessage]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
+# Where two processes meet, some chance is left.
 @pytest.mark.parametrize("seed", [SEED])
 async def test_what_was_accepted_is_delivered_once_however_often_the_program_is_killed(
     tmp_path: Path, seed: int

@@ -14,6 +14,8 @@ from PIL import Image
 
 from tests.scenarios.conftest import Serve, Server
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"width": 64, "height": 64, "num_inference_steps": 2}
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 import sqlite3
 from collections import Counter
@@ -19,7 +18,7 @@ from bot.policy import Asker
 from bot.service import job_id_for
 from tests.fakes.slack import Asked, Channel, FakeMessage, FakeSlack, Person
 from tests.scenarios.chat_program import COMMAND, ROOT
-from tests.scenarios.conftest import environment
+from tests.scenarios.conftest import SEED, environment
 
 KILLS = 20
 #: Seconds in which a program that is not killed must have come up, and have delivered the rest in the end.
@@ -27,9 +26,6 @@ PATIENCE = 20.0
 STEP_SECONDS, SLOTS = "0.004", "2"
 #: How often people do something, in seconds.
 PACE = 0.08
-#: By it is decided what happens, and when it is killed; where two processes meet, some chance is left. It stands in the
-#: test's name.
-SEED = int(os.environ.get("LIMNER_TEST_SEED") or random.SystemRandom().randrange(10**6))
 
 
 @asynccontextmanager
@@ -149,6 +145,7 @@ def read(data_dir: Path, sql: str) -> list[tuple[Any, ...]]:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("blocks", [True, False], ids=["in blocks", "apart"])
+# Where two processes meet, some chance is left.
 @pytest.mark.parametrize("seed", [SEED])
 async def test_what_was_accepted_is_delivered_once_however_often_the_program_is_killed(
     tmp_path: Path, seed: int, blocks: bool

@@ -112,9 +112,9 @@ async def test_events_carry_what_happened(limner: OpenLimner) -> None:
         executor.become_ready()
         *others, (name, data) = await following
 
-    assert others == [
+    # A place that lasts for a moment only may not be told.
+    assert [other for other in others if other != ("queued", {"position": 1, "ready_at": None})] == [
         ("queued", {"position": 2, "ready_at": None}),
-        ("queued", {"position": 1, "ready_at": None}),
         ("started", {}),
         ("progress", {"image": 1, "images": 1, "step": 1, "steps": 2}),
         ("progress", {"image": 1, "images": 1, "step": 2, "steps": 2}),

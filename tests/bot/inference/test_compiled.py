@@ -14,6 +14,8 @@ from bot.inference.lora import Loras
 from bot.styles import Style
 from tests.bot.inference.test_lora import as_peft, called, demo, random_weights, saved
 
+pytestmark = pytest.mark.slow
+
 #: Rows of a UNet call: two for each of up to 8 pictures, or one for an unguided picture alone.
 ROWS = (1, 2, 3, 8, 16)
 

@@ -15,6 +15,8 @@ from bot.jobs import ImageRequest, Refinement, Sampler, Stage
 from bot.ports import Painted
 from tests.bot.inference.painting import Easel, painted, work
 
+pytestmark = pytest.mark.slow
+
 CAT = ImageRequest(prompt="a cat", width=64, height=64, num_inference_steps=3, seed=1)
 
 
