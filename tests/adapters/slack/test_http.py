@@ -145,7 +145,7 @@ async def test_what_comes_before_it_is_known_who_the_bot_is_comes_again(
         await settled(slack, rows, ["delivered"])
 
 
-@pytest.mark.parametrize("mishap", [{"secret": "somebody else's"}, {"age": 301}, {"age": -301}], ids=str)
+@pytest.mark.parametrize("mishap", [{"secret": "somebody else's"}, {"age": 301}, {"age": -330}], ids=str)
 async def test_a_wrong_signature_and_an_old_one_are_refused(
     slack: FakeSlack, serve: Serve, art: Channel, ada: Person, rows: Rows, mishap: dict[str, Any]
 ) -> None:
