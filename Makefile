@@ -15,7 +15,7 @@ test: .venv/test .venv-dstack/installed
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile -m 'not slow'
-	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile -m slow
+	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile --timeout 180 -m slow
 
 fix: .venv/test
 	.venv/bin/ruff check --fix
