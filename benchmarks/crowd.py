@@ -98,14 +98,15 @@ def cpu_of(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def rows_of(crowd: Crowd) -> list[Row]:
+def rows_of(crowd: Crowd, goal: str) -> list[Row]:
+    """`goal` is the one of the acknowledgements' 99th percentile."""
     times = [seconds * 1000 for seconds in crowd.acknowledged]
     percent = statistics.quantiles(times, n=100)
     once = sum(count == 1 for count in crowd.shown.values())
     rows = [
         Row(f"{crowd.asked} `/generate` at once, acknowledged", f"{len(times)}", f"{crowd.asked}"),
         Row("until the acknowledgement, p50", f"{percent[49]:.0f} ms"),
-        Row("until the acknowledgement, p99", f"{percent[98]:.0f} ms", "< 1000 ms"),
+        Row("until the acknowledgement, p99", f"{percent[98]:.0f} ms", goal),
         Row("until the acknowledgement, slowest", f"{max(times):.0f} ms", "< 3000 ms"),
         Row(
             f"accepted, and refused politely, with {QUEUE_LIMIT} places and {BEFORE} jobs there before",

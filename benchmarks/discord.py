@@ -30,7 +30,7 @@ from tests.fakes.discord import Channel, FakeDiscord
 
 
 def measure() -> list[Row]:
-    return rows_of(asyncio.run(crowd()))
+    return rows_of(asyncio.run(crowd()), "< 1000 ms")
 
 
 async def crowd() -> Crowd:

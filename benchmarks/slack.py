@@ -31,7 +31,7 @@ from tests.fakes.slack import Channel, FakeMessage, FakeSlack
 
 
 def measure() -> list[Row]:
-    return rows_of(asyncio.run(crowd()))
+    return rows_of(asyncio.run(crowd()), "< 3000 ms")
 
 
 async def crowd() -> Crowd:

@@ -416,7 +416,7 @@ def test_bench_names_the_benchmarks_that_there_are(tmp_path: Path) -> None:
     run = limner(tmp_path, "bench", "nothing")
 
     assert run.code == 2
-    assert "there are counts, engine, mishaps, serving" in run.err
+    assert "there are counts, fairness, engine, mishaps" in run.err
 
 
 def test_doctor_says_what_to_do_about_all_that_is_wrong(runs: Runs) -> None:
