@@ -65,8 +65,10 @@ class Status:
     @property
     def state(self) -> str:
         """`stopping`, `trouble`, `ready` or `not_ready`."""
-        if self.stopping or self.trouble:
-            return "stopping" if self.stopping else "trouble"
+        if self.stopping:
+            return "stopping"
+        if self.trouble:
+            return "trouble"
         return "ready" if self.ready else "not_ready"
 
     @property

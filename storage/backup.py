@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bot.errors import CareRefused
 from storage.check import Kept, Tick, damaged, examine_index, kept_images, still_there
-from storage.snapshot import copy_index, sync
+from storage.files import sync
+from storage.snapshot import copy_index
 
 DATABASE = "limner.sqlite"
 IMAGES = "images"

@@ -32,7 +32,7 @@ class ImageFolder:
         path = self.path(file)
         if not path.parent.exists():
             path.parent.mkdir(exist_ok=True)
-            _sync_folder(self._folder)
+            sync(self._folder)
         temporary = path.with_suffix(".tmp")
         try:
             with temporary.open("wb") as handle:
@@ -43,7 +43,7 @@ class ImageFolder:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync(path.parent)
         return StoredFile(file, hashlib.sha256(encoded).hexdigest(), len(encoded))
 
     def rehearse(self, size: int) -> None:
@@ -69,9 +69,9 @@ def _name(image_id: str) -> str:
     return f"{image_id[:2]}/{image_id}.png"
 
 
-def _sync_folder(folder: Path) -> None:
-    """A rename is on the disk only once the folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """A file's content, or the names in a folder: a rename is on the disk only once the folder is."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

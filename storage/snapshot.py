@@ -1,12 +1,12 @@
 """Whole copies of the index, also while a server writes to it, and what a copy must be before anybody trusts it."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from bot.errors import CannotStart
+from storage.files import sync
 from storage.migrate import migrations
 from storage.trouble import trouble_of
 
@@ -68,12 +68,3 @@ def pending(path: Path) -> list[str]:
 
 def applied_in(connection: sqlite3.Connection) -> set[str]:
     return {str(row[0]) for row in connection.execute("SELECT name FROM migrations")}
-
-
-def sync(path: Path) -> None:
-    """A file's content, or the names in a folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,18 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from adapters.chat.mishaps import Passing, TooLarge, Unreachable
+from adapters.chat.retry import again_and_again
 from adapters.chat.watch import Stopped, Watch
 from bot.errors import NotFound, StorageTrouble
 from bot.events import Done, Ending, Event, Progress, Queued
 from bot.jobs import Image, Job, Message
 from bot.policy import Asker
 from bot.service import Service
-
-#: Seconds between two tries, at most.
-RETRY_MOST = 60.0
 
 T = TypeVar("T")
 #: A message as its platform wants it.
@@ -131,14 +128,7 @@ class Deliveries:
 
     async def in_the_end(self, work: Callable[[], Awaitable[T]], mishap: type[Exception]) -> T:
         """Does it again and again, until this mishap does not happen."""
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(mishap),
-            wait=wait_random_exponential(multiplier=self.tempo.retry, max=RETRY_MOST),
-            before_sleep=_log_mishap,
-        ):
-            with attempt:
-                return await work()
-        raise AssertionError("it is tried again for ever")
+        return await again_and_again(work, mishap, self.tempo.retry)
 
     async def take_up(self) -> None:
         """What an earlier life of the program still owes."""
@@ -404,7 +394,3 @@ class Delivery(ABC, Generic[Shown]):
         if self.gone:
             shown = self.explained(shown)
         return await self.all.in_the_end(lambda: self._put_once(shown, pictures), Passing)
-
-
-def _log_mishap(state: RetryCallState) -> None:
-    log.info("tried again", why=repr(state.outcome and state.outcome.exception()), tries=state.attempt_number)

@@ -7,9 +7,9 @@ from typing import Any
 
 import discord
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from adapters.chat.mishaps import Mishap, Passing, Unreachable
+from adapters.chat.retry import again_and_again
 from adapters.discord.buttons import TEMPLATE_OF_BUTTON
 from adapters.discord.mishaps import told_apart
 from adapters.discord.origin import Note, Origin
@@ -22,8 +22,6 @@ from bot.service import Service
 OF_ALL = ("again", "recipe")
 #: For each message, where nobody waits for it.
 TRIES = 6
-#: Seconds between two tries, at most.
-RETRY_MOST = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -57,14 +55,7 @@ class Takedown:
 
     async def _tried(self, act: Callable[[], Awaitable[None]], tries: int) -> bool:
         try:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(Passing),
-                wait=wait_random_exponential(multiplier=self._retry, max=RETRY_MOST),
-                stop=stop_after_attempt(tries),
-                reraise=True,
-            ):
-                with attempt:
-                    await act()
+            await again_and_again(act, Passing, self._retry, tries)
         except Mishap as error:
             log.info("a message could not be taken down", why=str(error))
             return isinstance(error, Unreachable) and error.gone in ("message", "channel")

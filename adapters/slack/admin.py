@@ -16,7 +16,7 @@ from adapters.chat.words import channels
 from adapters.slack import render, reports
 from adapters.slack.blocks import Shown
 from adapters.slack.desk import Ask, Desk
-from adapters.slack.people import PLATFORM, requester_of
+from adapters.slack.people import PLATFORM, requester_of, talk_with
 from adapters.slack.tokens import unescaped
 from adapters.slack.uploads import sent
 from adapters.slack.words import Words, words_for
@@ -117,7 +117,7 @@ class Admin:
         """Raises Unclear where it did not arrive."""
         key = "no_direct_messages.file"
         try:
-            direct = await self._desk.talk_with(user)
+            direct = await talk_with(self._client, user)
             key = "mydata.not_sent"
             await sent(self._client, "limner-mydata.zip", content, text, direct)
         except Unreachable as error:

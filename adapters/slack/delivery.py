@@ -20,7 +20,7 @@ from adapters.slack import render
 from adapters.slack.blocks import Shown
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Note, Origin
-from adapters.slack.people import PLATFORM
+from adapters.slack.people import PLATFORM, talk_with
 from adapters.slack.uploads import FILE_GONE, begun, completed, shared, until_processed
 from adapters.slack.words import words_for
 from bot.errors import ImageFileLost
@@ -111,9 +111,7 @@ class SlackDelivery(Delivery[Shown]):
     async def _target(self, way: str) -> tuple[str, str]:
         if way == "post":
             return self._origin.channel, self._origin.thread
-        with told_apart():
-            opened = await self._client.conversations_open(users=[self._origin.user])
-        channel = str(opened["channel"]["id"])
+        channel = await talk_with(self._client, self._origin.user)
         return channel, self._origin.thread if channel == self._origin.channel else ""
 
     def _note_of(self, way: str, channel: str, ts: str, thread: str) -> Note:

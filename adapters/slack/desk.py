@@ -18,7 +18,7 @@ from adapters.slack.blocks import Shown
 from adapters.slack.meant import Meant, is_number, parted
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Origin
-from adapters.slack.people import PLATFORM, People, Room, Someone, asker_of
+from adapters.slack.people import PLATFORM, People, Room, Someone, asker_of, talk_with
 from adapters.slack.pictures import fetched, picture_of
 from adapters.slack.tokens import as_typed, people_in
 from adapters.slack.views import refine_modal
@@ -253,8 +253,8 @@ class Desk:
 
     async def _tell_directly(self, user: str, shown: Shown) -> None:
         try:
+            channel = await talk_with(self._client, user)
             with told_apart():
-                channel = await self._people.talk_with(user)
                 await self._client.chat_postMessage(channel=channel, text=shown.text, blocks=shown.blocks)
         except Mishap as error:
             log.warning("an answer could not be given", why=str(error))
@@ -295,7 +295,7 @@ class Desk:
     async def _talk_with(self, user: str) -> str:
         """The channel of direct messages. Raises Unclear or Passing."""
         try:
-            return await self._people.talk_with(user)
+            return await talk_with(self._client, user)
         except Unreachable as error:
             raise Unclear("no_direct_messages") from error
 
@@ -317,10 +317,6 @@ class Desk:
 
     async def someone(self, user: str) -> Someone:
         return await self._people.someone(user)
-
-    async def talk_with(self, user: str) -> str:
-        """The channel of direct messages. Raises Passing or Unreachable."""
-        return await self._people.talk_with(user)
 
     async def asker(self, ask: Ask) -> tuple[Asker, Someone]:
         someone, room = await self._people.someone(ask.user), await self._people.room(ask.channel)

@@ -101,11 +101,6 @@ class People:
                 self._remember(channel, found)
         return found
 
-    async def talk_with(self, user: str) -> str:
-        """The channel of direct messages. Raises Passing or Unreachable."""
-        with told_apart():
-            return str((await self._client.conversations_open(users=[user]))["channel"]["id"])
-
     def _remembered(self, key: str) -> Any:
         until, found = self._known.get(key, (0.0, None))
         return found if until > self._clock() else None
@@ -117,6 +112,12 @@ class People:
 
 def _unknown(why: str) -> Room:
     return Room(open=False, direct=False, member=False, archived=False, unknown=why)
+
+
+async def talk_with(client: AsyncWebClient, user: str) -> str:
+    """The channel of direct messages. Raises Passing or Unreachable."""
+    with told_apart():
+        return str((await client.conversations_open(users=[user]))["channel"]["id"])
 
 
 def requester_of(user: str) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from adapters.chat.mishaps import Mishap, Passing, Unreachable
+from adapters.chat.retry import again_and_again
 from adapters.slack import render
 from adapters.slack.blocks import Shown
 from adapters.slack.mishaps import told_apart
@@ -23,8 +23,6 @@ from bot.service import Service
 GONE = ("message_not_found", "file_not_found", "file_deleted", "channel_not_found")
 #: Where somebody waits for it, and where nobody does.
 TRIES, TRIES_UNSEEN = 3, 6
-#: Seconds between two tries, at most.
-RETRY_MOST = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -105,15 +103,12 @@ class Takedown:
         return gone
 
     async def _tried(self, act: Callable[[], Awaitable[Any]], tries: int) -> bool:
+        async def act_once() -> None:
+            with told_apart():
+                await act()
+
         try:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(Passing),
-                wait=wait_random_exponential(multiplier=self._retry, max=RETRY_MOST),
-                stop=stop_after_attempt(tries),
-                reraise=True,
-            ):
-                with attempt, told_apart():
-                    await act()
+            await again_and_again(act_once, Passing, self._retry, tries)
         except Mishap as error:
             log.info("it could not be taken down", why=str(error))
             return isinstance(error, Unreachable) and str(error) in GONE

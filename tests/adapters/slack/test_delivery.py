@@ -1,7 +1,6 @@
 """What Slack, the network and restarts may do to a delivery: each job's ending is told, and once."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -15,21 +14,6 @@ from tests.fakes.executor import FakeExecutor
 from tests.fakes.slack import Channel, FakeMessage, FakeSlack, Person
 
 RESTARTING = "Limner restarts; your place is kept."
-
-
-@pytest.fixture
-def art(slack: FakeSlack) -> Channel:
-    return slack.channel("art")
-
-
-@pytest.fixture
-def ada(slack: FakeSlack) -> Person:
-    return slack.person("Ada")
-
-
-@pytest.fixture
-def rows(tmp_path: Path) -> Rows:
-    return Rows(tmp_path)
 
 
 def waiting() -> FakeExecutor:
