@@ -1,9 +1,10 @@
 """Who and where, as Slack tells it: names, admins, channels and whether the bot is in them. Remembered for a minute."""
 
+import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -17,6 +18,8 @@ PLATFORM = "slack"
 REMEMBERED = 60.0
 #: How IDs of people begin.
 USER = "UW"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,59 +58,72 @@ class People:
         self._admins = frozenset(admins)
         self._clock = clock
         self._known: dict[str, tuple[float, Any]] = {}
+        #: Questions under way: whoever asks the same meanwhile gets their answers.
+        self._asked: dict[str, asyncio.Task[Any]] = {}
 
     async def someone(self, user: str) -> Someone:
         """Where Slack does not tell, nobody special."""
-        found: Someone | None = self._remembered(user)
-        if found is None:
-            try:
-                told: Any = (await self._client.users_info(user=user, include_locale=True))["user"]
-            except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError):
-                return Someone(user, "", admin=False, named=user in self._admins)
-            profile = told.get("profile", {})
-            name = profile.get("display_name") or told.get("real_name") or told.get("name") or user
-            teams = {told.get("team_id"), *told.get("enterprise_user", {}).get("teams", [])}
-            someone = Someone(
-                name,
-                told.get("locale") or "",
-                admin=bool(told.get("is_admin") or told.get("is_owner")),
-                named=user in self._admins,
-                teams=frozenset(teams - {None}),
-            )
-            found = self._remember(user, someone)
+        found: Someone = self._remembered(user) or await self._once(user, self._look_up_someone)
         return found
+
+    async def _look_up_someone(self, user: str) -> Someone:
+        try:
+            told: Any = (await self._client.users_info(user=user, include_locale=True))["user"]
+        except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError):
+            return Someone(user, "", admin=False, named=user in self._admins)
+        profile = told.get("profile", {})
+        name = profile.get("display_name") or told.get("real_name") or told.get("name") or user
+        teams = {told.get("team_id"), *told.get("enterprise_user", {}).get("teams", [])}
+        someone = Someone(
+            name,
+            told.get("locale") or "",
+            admin=bool(told.get("is_admin") or told.get("is_owner")),
+            named=user in self._admins,
+            teams=frozenset(teams - {None}),
+        )
+        self._remember(user, someone)
+        return someone
 
     async def room(self, channel: str) -> Room:
         if channel[0] in USER:
             # Where the home tab is; answers to it come directly.
             return Room(open=False, direct=True, member=True, archived=False)
-        found: Room | None = self._remembered(channel)
-        if found is None:
-            try:
-                told: Any = (await self._client.conversations_info(channel=channel))["channel"]
-            except SlackApiError as error:
-                return _unknown(code_of(error) or "no_answer")
-            except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError):
-                return _unknown("no_answer")
-            direct = bool(told.get("is_im"))
-            shared = bool(told.get("is_ext_shared"))
-            private = bool(told.get("is_private") or told.get("is_mpim") or direct)
-            member = direct or bool(told.get("is_member"))
-            archived = bool(told.get("is_archived"))
-            # People of other companies see no more of the workspace, and it sees no more of them, than this channel.
-            found = Room(open=not (private or shared), direct=direct, member=member, archived=archived, shared=shared)
-            if found.member:
-                # Who is told to invite the bot does so at once.
-                self._remember(channel, found)
+        found: Room = self._remembered(channel) or await self._once(channel, self._look_up_room)
+        return found
+
+    async def _look_up_room(self, channel: str) -> Room:
+        try:
+            told: Any = (await self._client.conversations_info(channel=channel))["channel"]
+        except SlackApiError as error:
+            return _unknown(code_of(error) or "no_answer")
+        except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError):
+            return _unknown("no_answer")
+        direct = bool(told.get("is_im"))
+        shared = bool(told.get("is_ext_shared"))
+        private = bool(told.get("is_private") or told.get("is_mpim") or direct)
+        member = direct or bool(told.get("is_member"))
+        archived = bool(told.get("is_archived"))
+        # People of other companies see no more of the workspace, and it sees no more of them, than this channel.
+        found = Room(open=not (private or shared), direct=direct, member=member, archived=archived, shared=shared)
+        if found.member:
+            # Who is told to invite the bot does so at once.
+            self._remember(channel, found)
+        return found
+
+    async def _once(self, key: str, look_up: Callable[[str], Coroutine[Any, Any, T]]) -> T:
+        if key not in self._asked:
+            task = self._asked[key] = asyncio.create_task(look_up(key), name="slack look-up")
+            task.add_done_callback(lambda _: self._asked.pop(key))
+        # One who stops waiting does not stop the others.
+        found: T = await asyncio.shield(self._asked[key])
         return found
 
     def _remembered(self, key: str) -> Any:
         until, found = self._known.get(key, (0.0, None))
         return found if until > self._clock() else None
 
-    def _remember(self, key: str, found: Any) -> Any:
+    def _remember(self, key: str, found: Any) -> None:
         self._known[key] = (self._clock() + REMEMBERED, found)
-        return found
 
 
 def _unknown(why: str) -> Room:

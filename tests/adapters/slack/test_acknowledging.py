@@ -7,7 +7,7 @@ import pytest
 from adapters.slack import app
 from adapters.slack.words import words_for
 from tests.adapters.slack.conftest import StartBot
-from tests.adapters.slack.watching import Rows, asked_for, paint, picture, settled, shown_in, told
+from tests.adapters.slack.watching import Rows, asked_for, paint, picture, requests, settled, shown_in, told
 from tests.fakes.executor import FakeExecutor
 from tests.fakes.slack import Asked, Channel, FakeMessage, FakeSlack, Person
 
@@ -89,6 +89,19 @@ async def test_a_slow_look_up_only_delays_the_picture(
         slack.delay(method, SLOWLY, taken=False)
         await ada.command(art, "/generate", "a cat")
         await shown_in(slack, art)
+
+
+async def test_what_several_want_to_know_at_once_is_asked_once(
+    slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows
+) -> None:
+    async with bot():
+        for method in ("users.info", "conversations.info"):
+            slack.delay(method, SLOWLY, taken=False)
+        for prompt in ("a cat", "a dog", "a cow"):
+            await ada.command(art, "/generate", prompt)
+        await settled(slack, rows, ["delivered"] * 3)
+
+    assert len(requests(slack, "users.info")) == len(requests(slack, "conversations.info")) == 1
 
 
 @pytest.mark.parametrize("error", ["expired_trigger_id", "exchanged_trigger_id", "internal_error"])
