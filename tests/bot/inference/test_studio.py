@@ -17,6 +17,8 @@ from bot.jobs import ImageRequest
 from bot.ports import Memory
 from tests.bot.inference.painting import work
 
+pytestmark = pytest.mark.slow
+
 CAT = ImageRequest(prompt="a cat", width=64, height=64, num_inference_steps=3, seed=1)
 
 Opened = Callable[[Load], tuple[Studio, list[tuple[int, News]]]]
