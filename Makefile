@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PIP = .venv/bin/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test fix bench lock clean
+.PHONY: run test nightly fix bench lock clean
 
 # The demo model, unless the environment, .env or limner.toml names another.
 run: .venv/run
@@ -14,8 +14,12 @@ test: .venv/test .venv-dstack/installed
 	.venv/bin/ruff check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile -m 'not slow'
-	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile --timeout 180 -m slow
+	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile -m 'not slow and not nightly'
+	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile --timeout 180 -m 'slow and not nightly'
+
+# What takes too long for every change.
+nightly: .venv/test
+	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile --timeout 7200 -m nightly
 
 fix: .venv/test
 	.venv/bin/ruff check --fix

@@ -12,7 +12,7 @@ from bot.inference.caps import Caps
 from bot.inference.pipelines import Pipelines
 from bot.jobs import ImageRequest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.nightly
 
 
 def measured(rows: list[Row], begins: str) -> str:

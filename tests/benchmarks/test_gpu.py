@@ -13,7 +13,8 @@ from bot.inference.samplers import course
 from bot.jobs import Sampler
 from bot.ports import Memory
 
-pytestmark = pytest.mark.slow
+#: They load torch, or run a benchmark to its end.
+slow, nightly = pytest.mark.slow, pytest.mark.nightly
 
 H200 = 790.0
 GOALS = {f"G{number}" for number in range(1, 18)}
@@ -26,6 +27,7 @@ def _compiled_anew() -> Iterator[None]:
     torch.compiler.reset()
 
 
+@nightly
 @pytest.mark.usefixtures("_compiled_anew")
 def test_it_runs_to_its_end_without_a_gpu_and_has_a_row_for_every_goal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -48,18 +50,21 @@ def test_it_runs_to_its_end_without_a_gpu_and_has_a_row_for_every_goal(
         assert {what.split()[0] for what, text in told.items() if text == "needs a CUDA GPU"} == {"G8", "G12", "G13"}
 
 
+@nightly
 def test_what_does_not_end_within_the_budget_is_left_out_and_has_its_row() -> None:
     rows = gpu.measure(gpu.Size.DEMO, quick=True, budget=0.0)
 
     assert {row.what.split()[0] for row in rows if row.measured.startswith("left out")} >= GOALS
 
 
+@nightly
 async def test_a_killed_worker_is_waited_for() -> None:
     start, again = await reaction._two_lives()
 
     assert min(start, again) > 0
 
 
+@nightly
 def test_a_small_card_is_painted_on_with_one_unet_at_a_time() -> None:
     bench = Bench(Pipelines.load(DEMO, DEMO, Memory.BALANCED), scales.QUICK)
 
@@ -69,6 +74,7 @@ def test_a_small_card_is_painted_on_with_one_unet_at_a_time() -> None:
     assert all(each.seconds > 0 for each in taken.values())
 
 
+@slow
 def test_the_full_size_has_sdxls_parameters() -> None:
     with torch.device("meta"):
         parts = {
@@ -88,6 +94,7 @@ def test_the_full_size_has_sdxls_parameters() -> None:
     }
 
 
+@slow
 def test_what_is_made_on_a_device_has_its_dtype_and_leaves_torch_as_it_was() -> None:
     with sdxl._made_on("meta", torch.bfloat16):
         made = torch.nn.Linear(1, 1)
@@ -97,6 +104,7 @@ def test_what_is_made_on_a_device_has_its_dtype_and_leaves_torch_as_it_was() -> 
     assert torch.empty(1).device.type == "cpu"
 
 
+@slow
 @pytest.mark.parametrize(
     ("seconds", "how"),
     [
@@ -114,11 +122,13 @@ def test_floors_at_1024_are_the_arithmetic_over_the_peak(seconds: float, how: di
     assert floors.image(1024, **how) / H200 == pytest.approx(seconds, abs=0.001)
 
 
+@slow
 def test_a_floor_at_512_and_one_with_guidance_in_the_first_half() -> None:
     assert floors.image(512, 30) / H200 == pytest.approx(0.124, abs=0.001)
     assert floors.image(1024, 30) / floors.image(1024, 30, unguided_steps=15) == pytest.approx(1.32, abs=0.01)
 
 
+@slow
 def test_a_device_of_unknown_peak_has_no_floors() -> None:
     assert floors.peak_of("NVIDIA H100 80GB HBM3") == floors.peak_of("NVIDIA H200") == H200
     assert floors.peak_of("NVIDIA H100 PCIe") is None
@@ -126,6 +136,7 @@ def test_a_device_of_unknown_peak_has_no_floors() -> None:
     assert speed.with_eta(1.0, 0.527) == "1.000 s, η 0.53"
 
 
+@slow
 def test_thirty_steps_are_shared_as_the_goals_say() -> None:
     schedule = dict(EulerDiscreteScheduler.from_config(sdxl._scheduler().config).config)
 
@@ -133,5 +144,6 @@ def test_thirty_steps_are_shared_as_the_goals_say() -> None:
     assert len(course(Sampler.EULER, schedule, 30, starts_at=speed.REFINE_AT)) == 7
 
 
+@slow
 def test_kernels_that_run_side_by_side_keep_a_gpu_busy_once() -> None:
     assert speed.covered([(0, 10), (2, 5), (8, 12), (20, 21)]) == 13
