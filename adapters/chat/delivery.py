@@ -179,6 +179,8 @@ class Delivery(ABC, Generic[Shown]):
         self._tried: set[str] = set(self._ways) if again else set()
         #: Why the first one was closed; "" where none was.
         self.gone = "" if note is None else note.gone
+        #: Finished pictures were sent on this way, and whether they arrived was not heard.
+        self.unheard = False
         self._shows_previews = True
         #: Where the first message is; None where there is none.
         self.first: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -281,7 +283,7 @@ class Delivery(ABC, Generic[Shown]):
             self._shows_previews &= not isinstance(error, TooLarge)
             return False
         except Unreachable as error:
-            await self._give_way_up(error)
+            await self.give_way_up(error)
         return True
 
     def _is_old(self) -> bool:
@@ -329,14 +331,15 @@ class Delivery(ABC, Generic[Shown]):
         if not self.first.done():
             self.first.set_result(note)
 
-    async def _give_way_up(self, error: Unreachable) -> None:
-        """Raises NotFound where the message is gone because all of the job is."""
+    async def give_way_up(self, error: Unreachable) -> None:
+        """Goes on to the next one. Raises NotFound where the message is gone because all of the job is."""
         await self._check_not_erased()
         log.info("a way to the requester is closed", job=self.job.id, way=self._ways[0], why=str(error))
         self._closed.append(f"{self._ways.pop(0)}: {error}")
         self.gone = self.gone or error.gone
         self._ways = [way for way in self._ways if way not in self.closed_with(error.gone)]
         self._screen = self._note = None
+        self.unheard = False
         self.tell_first(None)
 
     async def take_back(self) -> None:
@@ -354,7 +357,7 @@ class Delivery(ABC, Generic[Shown]):
             try:
                 await self._told(ending)
             except Unreachable as error:
-                await self._give_way_up(error)
+                await self.give_way_up(error)
             else:
                 log.info("job delivered", job=self.job.id, way=self._ways[0])
                 return
@@ -393,4 +396,12 @@ class Delivery(ABC, Generic[Shown]):
         """Tries again for as long as that may help. Returns the note of the message. Raises Unreachable or TooLarge."""
         if self.gone:
             shown = self.explained(shown)
-        return await self.all.in_the_end(lambda: self._put_once(shown, pictures), Passing)
+
+        async def once() -> Any:
+            try:
+                return await self._put_once(shown, pictures)
+            except Passing:
+                self.unheard = self.unheard or bool(pictures)
+                raise
+
+        return await self.all.in_the_end(once, Passing)

@@ -51,6 +51,11 @@ def details(
     yield duration(seconds, words)
 
 
+def seconds_of(job: Job, images: Sequence[Image]) -> float:
+    """From the request to the last image."""
+    return max(image.created_at for image in images) - job.created_at
+
+
 def duration(seconds: float, words: Words) -> str:
     if seconds < 60:
         return words.say("done.seconds", seconds=float(seconds))

@@ -10,15 +10,16 @@ from typing import cast
 
 import discord
 
-from adapters.chat.delivery import Deliveries, Delivery, Tempo
-from adapters.chat.mishaps import TooLarge, Unreachable
+from adapters.chat.delivery import Deliveries, Delivery, Picture, Tempo
+from adapters.chat.facts import seconds_of
+from adapters.chat.mishaps import Unreachable
 from adapters.chat.watch import Stopped
 from adapters.discord import render
-from adapters.discord.origin import Note, Origin
+from adapters.discord.origin import UNSURE, Note, Origin
 from adapters.discord.place import PLATFORM
 from adapters.discord.render import Shown
 from adapters.discord.screens import Screen, Way, opened, reopened
-from adapters.discord.uploads import most_of_each, pictures_of
+from adapters.discord.uploads import most_of_each, put
 from adapters.discord.words import words_for
 from bot.events import Cancelled, Event, Failed, Progress, Queued, Started
 from bot.jobs import Image, Job, Message
@@ -47,6 +48,7 @@ class DiscordDelivery(Delivery[Shown]):
         self._words = words_for(self._origin.locale)
         channel = str(self._origin.channel_id)
         super().__init__(all_of_them, job, note, ways(self._origin), channel, again=again)
+        self._sent = self.unheard = note is not None and note.sent
 
     async def opened(self, way: str, shown: Shown, *, again: bool) -> Screen:
         if way == "response" and self.all.clock() > self._origin.expires_at:
@@ -73,17 +75,35 @@ class DiscordDelivery(Delivery[Shown]):
 
     async def put_images(self, images: Sequence[Image]) -> Note:
         limit = most_of_each(self._client, cast(Way, self.way), self._origin, len(images))
-        seconds = max(image.created_at for image in images) - self.job.created_at
-        while True:
-            pictures, lines = await pictures_of(self.service, images, limit, self._words)
-            try:
-                note: Note = await self.put(render.finished(self.job, images, self._words, seconds, lines), pictures)
-            except TooLarge as error:
-                if not pictures:
-                    raise Unreachable(str(error)) from error
-                limit = max(len(picture.content) for picture in pictures) // 2
-            else:
-                return note
+        seconds = seconds_of(self.job, images)
+        if self.gone == UNSURE:
+            return await self._offer(images, seconds)
+        await self._note_sending(images, seconds)
+
+        async def show(pictures: list[Picture], lines: list[str]) -> Note:
+            note: Note = await self.put(render.finished(self.job, images, self._words, seconds, lines), pictures)
+            return note
+
+        return await put(self.service, images, limit, self._words, show)
+
+    async def _offer(self, images: Sequence[Image], seconds: float) -> Note:
+        """A button that shows them: who asked can see whether they are there already, and nobody else can."""
+        note: Note = await self.put(render.offered(self.job, images, self._words, seconds), [])
+        return note
+
+    async def _note_sending(self, images: Sequence[Image], seconds: float) -> None:
+        if self._sent or self.way == "direct":
+            return
+        if not self.has_message:
+            await self.put(render.finished(self.job, images, self._words, seconds), [])
+        await self.keep_note(lambda note: replace(cast(Note, note), sent=True))
+        self._sent = True
+
+    async def give_way_up(self, error: Unreachable) -> None:
+        if self.unheard and error.gone in ("expired", "permission"):
+            self.gone = UNSURE
+        self._sent = False
+        await super().give_way_up(error)
 
     def closed_with(self, gone: str) -> Collection[str]:
         return ("response",) if gone == "channel" else ()

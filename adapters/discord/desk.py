@@ -7,6 +7,8 @@ from typing import Any
 
 import discord
 
+from adapters.chat.delivery import Picture
+from adapters.chat.facts import seconds_of
 from adapters.chat.memory import Remembered
 from adapters.chat.refusals import Unclear
 from adapters.discord import place as places
@@ -18,6 +20,8 @@ from adapters.discord.modal import Submitted, picture_modal, refine_modal, stren
 from adapters.discord.pictures import Found, in_message
 from adapters.discord.place import PLATFORM
 from adapters.discord.render import short
+from adapters.discord.screens import edit_response
+from adapters.discord.uploads import REQUEST_MOST, put
 from adapters.discord.words import words_for
 from bot.errors import NotFound, Refused
 from bot.jobs import Image, Job
@@ -105,6 +109,19 @@ class Desk:
     async def retry(self, interaction: Interaction, job_id: str) -> None:
         accept: Accept = lambda asker, origin: self._service.repeat(job_id, asker, origin)  # noqa: E731
         await self._intake.take(interaction, accept, reply_to=below(interaction))
+
+    async def show(self, interaction: Interaction, image_id: str) -> None:
+        """In the message that offers them."""
+        await interaction.response.defer()
+        images = list((await self._set_of(image_id, places.of_interaction(interaction).asker)).values())
+        job = await self._service.job(images[0].job_id or "", places.of_interaction(interaction).asker)
+        words, seconds = words_for(interaction.locale.value), seconds_of(job, images)
+        limit = min(interaction.filesize_limit, REQUEST_MOST // len(images))
+
+        async def show(pictures: list[Picture], lines: list[str]) -> None:
+            await edit_response(interaction.followup, render.finished(job, images, words, seconds, lines), pictures)
+
+        await put(self._service, images, limit, words, show)
 
     @in_time
     async def recipe_of(self, interaction: Interaction, image_id: str) -> None:

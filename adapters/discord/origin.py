@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+#: In place of a reason: nobody can look whether the pictures arrived on an earlier way.
+UNSURE = "unsure"
 #: Seconds that an interaction's token lives (Discord: 15 minutes), less a minute for the last upload.
 TOKEN_LIFE = 14 * 60.0
 
@@ -46,8 +48,10 @@ class Note:
     way: str
     channel_id: int
     message_id: int
-    #: Why it is not on the first way, as in mishaps.Unreachable; "" where it is.
+    #: Why it is not on the first way, as in mishaps.Unreachable, or UNSURE; "" where it is.
     gone: str = ""
+    #: The finished pictures may be there already.
+    sent: bool = False
 
     def to_text(self) -> str:
         return json.dumps(asdict(self))

@@ -44,6 +44,7 @@ class Presses:
             "again": desk.again,
             "retry": desk.retry,
             "recipe": desk.recipe_of,
+            "show": desk.show,
             "cancel": self._cancel,
             "delete": self._ask_before_deleting,
             "confirm_delete": self._delete,

@@ -20,6 +20,7 @@ __all__ = [
     "choice",
     "failed",
     "finished",
+    "offered",
     "painting",
     "person",
     "quoted",
@@ -87,6 +88,12 @@ def finished(job: Job, images: Sequence[Image], words: Words, seconds: float, no
         parent, strength = code(short(job.request.image_id)), float(job.request.strength)
         lines.insert(1, small(words.say("done.refined", image=parent, strength=strength)))
     return Shown(_message(job, lines), _buttons(images, words))
+
+
+def offered(job: Job, images: Sequence[Image], words: Words, seconds: float) -> Shown:
+    """Finished, but shown only to who presses the button."""
+    show = Button("show", images[0].id, words.say("button.show"), "primary")
+    return Shown(_message(job, [small(" · ".join(_details(job, images, words, seconds)))]), ((show,),))
 
 
 def failed(job: Job, failure: Failure, words: Words) -> Shown:

@@ -64,7 +64,7 @@ class ResponseScreen:
         return Note("response", self.channel_id, self.message_id, self.gone)
 
     async def show(self, shown: Shown, pictures: Sequence[Picture]) -> None:
-        await _edit_response(self.webhook, shown, pictures)
+        await edit_response(self.webhook, shown, pictures)
 
     async def remove(self) -> None:
         original: Any = "@original"
@@ -95,7 +95,7 @@ async def opened(
     match way:
         case "response":
             webhook = _webhook(client, origin)
-            message_id = await _edit_response(webhook, shown, [])
+            message_id = await edit_response(webhook, shown, [])
             return ResponseScreen(webhook, origin.channel_id, message_id, gone)
         case "post":
             channel = client.get_partial_messageable(origin.channel_id, guild_id=origin.guild_id)
@@ -162,7 +162,7 @@ def _webhook(client: discord.Client, origin: Origin) -> discord.Webhook:
     return discord.Webhook.partial(client.application_id, origin.token, client=client)
 
 
-async def _edit_response(webhook: discord.Webhook, shown: Shown, pictures: Sequence[Picture]) -> int:
+async def edit_response(webhook: discord.Webhook, shown: Shown, pictures: Sequence[Picture]) -> int:
     original: Any = "@original"
     files = [_file(picture) for picture in pictures]
     with told_apart():

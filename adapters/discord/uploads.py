@@ -1,10 +1,12 @@
 """Images -> files that are small enough for where they go, and words about those that are not."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import discord
 
 from adapters.chat.delivery import Picture
+from adapters.chat.mishaps import TooLarge, Unreachable
 from adapters.discord import render
 from adapters.discord.origin import Origin
 from adapters.discord.screens import Way
@@ -12,6 +14,8 @@ from adapters.discord.words import Words
 from bot.errors import ImageFileLost
 from bot.jobs import Failure, Image
 from bot.service import Service
+
+T = TypeVar("T")
 
 #: Bytes of a request to Discord, all files together, less what the text around them takes.
 REQUEST_MOST = 25 * 2**20 - 2**16
@@ -32,6 +36,24 @@ def _filesize_limit(client: discord.Client, way: Way, origin: Origin) -> int:
             return guild.filesize_limit if guild and not guild.unavailable else origin.filesize_limit
         case "response":
             return origin.filesize_limit
+
+
+async def put(
+    service: Service,
+    images: Sequence[Image],
+    limit: int,
+    words: Words,
+    show: Callable[[list[Picture], list[str]], Awaitable[T]],
+) -> T:
+    """Shows them, each in at most `limit` bytes, or in fewer where Discord takes fewer. Raises what `show` does."""
+    while True:
+        pictures, lines = await pictures_of(service, images, limit, words)
+        try:
+            return await show(pictures, lines)
+        except TooLarge as error:
+            if not pictures:
+                raise Unreachable(str(error)) from error
+            limit = max(len(picture.content) for picture in pictures) // 2
 
 
 async def pictures_of(

@@ -14,6 +14,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.chat.delivery import Deliveries, Delivery, Picture, Tempo
+from adapters.chat.facts import seconds_of
 from adapters.chat.mishaps import Mishap, Unreachable
 from adapters.chat.watch import Stopped
 from adapters.slack import render
@@ -188,7 +189,7 @@ class SlackDelivery(Delivery[Shown]):
         raise AssertionError("the last try returns or raises")
 
     async def _put_finished(self, shown: Sequence[tuple[Image, str | None]], lines: Sequence[str]) -> Note:
-        seconds = max(image.created_at for image, _ in shown) - self.job.created_at
+        seconds = seconds_of(self.job, [image for image, _ in shown])
         finished = render.finished(self.job, shown, self._words, seconds, lines, name=self._origin.name)
         note: Note = await self.put(finished, [])
         return note

@@ -8,6 +8,7 @@ from tests.adapters.discord.delivering import (
     LACONIC,
     MESSAGE,
     MESSAGES,
+    ORIGINAL,
     Rows,
     finished,
     only_message,
@@ -266,6 +267,42 @@ async def test_after_15_minutes_a_private_image_comes_by_direct_message(
     assert asked.original
     assert pictures(asked.original) == []
     assert art.record == []
+
+
+async def test_an_image_whose_arrival_was_never_heard_of_is_offered_once_nobody_can_look(
+    discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person, rows: Rows
+) -> None:
+    executor = FakeExecutor()
+    executor.hold(at_step=2)
+    async with bot(executor, tempo=LACONIC):
+        asked = await ada.command(art, "generate", prompt="a cat", private=True)
+        await asked.until(lambda asked: asked.text)
+        discord.fail("PATCH", ORIGINAL, status=None, times=None, taken=True)
+        executor.release()
+        await private_answer(discord, asked)
+        discord.clock.advance(15 * 60 + 1)
+        discord.heal()
+        await settled(discord, rows, ["delivered"])
+
+    (offer,) = discord.dm(ada).record
+    assert pictures(offer) == []
+    assert offer.labels == ["Show"]
+
+
+async def test_an_image_that_may_be_in_a_channel_that_is_closed_now_is_offered(
+    discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person, rows: Rows
+) -> None:
+    async with bot(finish_seconds=0, tempo=LACONIC):
+        discord.fail("PATCH", MESSAGE, status=None, times=None, taken=True)
+        await mention(ada, art)
+        await shown_in(discord, art)
+        art.deny("view_channel")
+        discord.heal()
+        await settled(discord, rows, ["delivered"])
+
+    (offer,) = discord.dm(ada).record
+    assert pictures(offer) == []
+    assert offer.labels == ["Show"]
 
 
 async def test_where_the_bot_may_not_post_the_answer_shows_the_image_while_it_can(

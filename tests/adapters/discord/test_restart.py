@@ -222,6 +222,64 @@ async def test_an_image_that_is_shown_but_not_noted_as_delivered_is_shown_once(
     assert set(rows.shown().values()) == {str(message.id)}
 
 
+async def test_a_private_image_of_which_nobody_heard_whether_it_arrived_is_offered_and_not_sent_again(
+    discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing = Refusing(monkeypatch, Deliveries, "delivered", 10_000)
+    async with bot(finish_seconds=0):
+        asked = await ada.command(art, "generate", prompt="a cat", images=2, private=True)
+        await asked.until(lambda asked: asked.original and pictures(asked.original))
+    refusing.left = 0
+    discord.clock.advance(16 * 60)
+
+    async with bot():
+        await settled(discord, rows, ["delivered"])
+        (offer,) = discord.dm(ada).record
+        assert pictures(offer) == []
+        assert offer.content.startswith(f"I was interrupted just as your picture was to appear in {art.mention}")
+        assert set(rows.shown().values()) == {str(offer.id)}
+
+        await ada.click(offer, "Show")
+        await discord.until(lambda: len(pictures(offer)) == 2)
+    assert discord.dm(ada).record == [offer]
+    assert "Vary 2" in offer.labels
+    assert "interrupted" not in offer.content
+
+
+async def test_what_is_offered_is_offered_once_however_often_the_program_dies(
+    discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing = Refusing(monkeypatch, Deliveries, "delivered", 10_000)
+    async with bot(finish_seconds=0):
+        asked = await ada.command(art, "generate", prompt="a cat", private=True)
+        await asked.until(lambda asked: asked.original and pictures(asked.original))
+    discord.clock.advance(16 * 60)
+    async with bot(finish_seconds=0):
+        await said(discord, discord.dm(ada), "interrupted")
+    refusing.left = 0
+
+    async with bot():
+        await settled(discord, rows, ["delivered"])
+    (offer,) = discord.dm(ada).record
+    assert pictures(offer) == []
+    assert offer.content.startswith("I was interrupted")
+
+
+async def test_a_private_image_that_discord_never_took_comes_by_direct_message(
+    discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person, rows: Rows
+) -> None:
+    executor = FakeExecutor(ready=False)
+    async with bot(executor):
+        asked = await ada.command(art, "generate", prompt="a cat", private=True)
+        await asked.until(lambda asked: "Next in line" in asked.text)
+    discord.clock.advance(16 * 60)
+
+    async with bot():
+        await settled(discord, rows, ["delivered"])
+    (direct,) = discord.dm(ada).record
+    assert len(pictures(direct)) == 1
+
+
 async def test_where_all_images_of_an_undelivered_job_were_deleted_nothing_is_left_to_tell(
     discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person, rows: Rows
 ) -> None:
