@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PIP = .venv/bin/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test nightly fix bench lock clean
+.PHONY: run test nightly fix bench audit lock clean
 
 # The demo model, unless the environment, .env or limner.toml names another.
 run: .venv/run
@@ -28,6 +28,13 @@ fix: .venv/test
 bench: .venv/test
 	.venv/bin/python -m benchmarks
 
+# Fails where a locked package has a known flaw, or PyPI could not be asked about it, or a licence does not go with ours.
+audit: .venv/run .venv-audit/installed
+	.venv/bin/python requirements/licences.py
+	@for lock in requirements/*.txt; do echo "$$lock"; \
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement $$lock || failed=1; \
+	done; test -z "$$failed" || { echo "Flaws were found, or PyPI could not be asked about all packages: see above." >&2; exit 1; }
+
 .venv/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Limner needs Python 3.11 or newer; say: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
@@ -48,6 +55,11 @@ bench: .venv/test
 	.venv-dstack/bin/pip install --quiet --disable-pip-version-check --requirement requirements/dstack.txt
 	@touch $@
 
+.venv-audit/installed:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	@touch $@
+
 # Anew, to the newest versions that pyproject.toml allows. A build's own tag ("+cpu") is taken off torch: which build
 # is had depends on the machine.
 COMPILE = .venv-lock/bin/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
@@ -59,4 +71,4 @@ lock:
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements/*.txt
 
 clean:
-	rm -rf .venv .venv-dstack .venv-lock build dist *.egg-info
+	rm -rf .venv .venv-audit .venv-dstack .venv-lock build dist *.egg-info

@@ -1,12 +1,13 @@
 """Builds the whole program from Settings; every part can be replaced by an argument."""
 
 import asyncio
+import ctypes
 import os
 import random
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 
 import structlog
 from pydantic import AnyUrl, SecretStr
@@ -38,6 +39,9 @@ from storage.rules import RulesOfSpaces
 
 #: Kept from the worker, which has no use for them.
 SECRETS = ("DISCORD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "LIMNER_API_KEYS")
+
+#: Of malloc.h; other C libraries have no mallopt.
+M_ARENA_MAX = -8
 
 #: Path -> what takes all that a platform POSTs there.
 Doors = Mapping[str, Callable[..., Awaitable[None]]]
@@ -107,6 +111,7 @@ async def serve(
     started: Callable[[int], None] = lambda port: None,
 ) -> None:
     """Runs until SIGTERM or Ctrl-C, then drains. `started` hears the port that the server listens on."""
+    share_arenas()
     check_slack(settings)
     socket = listen(settings.http_host, settings.http_port)
     stop = asyncio.Event()
@@ -217,6 +222,12 @@ def worker_environment(settings: Settings) -> dict[str, str]:
     if settings.hf_token is not None:
         environment["HF_TOKEN"] = settings.hf_token.get_secret_value()
     return environment
+
+
+def share_arenas() -> None:
+    """Threads come and go here, and glibc would give each an arena of its own, which keeps what it once held."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 @contextmanager

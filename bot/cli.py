@@ -5,16 +5,16 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Coroutine, MutableMapping
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 import bot
+from bot import log
 from bot.care import db
 from bot.errors import CannotStart, LimnerError
 from bot.jobs import STRENGTH, ImageRequest, Quality, Refinement, Sampler
@@ -75,7 +75,7 @@ def serve() -> None:
     from bot import app
 
     settings = read_settings()
-    _log_lines()
+    log.write_lines(settings.secrets)
     _run(app.serve(settings, started=lambda port: _banner(settings, port)))
     err.print("Stopped. What was queued is painted at the next start.")
 
@@ -110,7 +110,7 @@ def generate(
         seed=seed,
         sampler=sampler,
     )
-    _silent()
+    log.write_nothing()
     written = _run(paint_here.generate(read_settings(), request, output, err))
     typer.echo(written)
 
@@ -144,7 +144,7 @@ def refine(
         seed=seed,
         sampler=sampler,
     )
-    _silent()
+    log.write_nothing()
     written = _run(paint_here.refine(read_settings(), picture, refinement, output, err))
     typer.echo(written)
 
@@ -214,32 +214,6 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 def _first(group: BaseExceptionGroup[LimnerError]) -> LimnerError:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
-
-
-def _log_lines() -> None:
-    """One line per move of a job on standard error; JSON where nobody reads along."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=False),
-            structlog.processors.format_exc_info,
-            _ForPeople() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
-class _ForPeople(structlog.dev.ConsoleRenderer):
-    def __call__(self, logger: Any, name: str, line: MutableMapping[str, Any]) -> str:
-        """A link that invites stands alone in the next line, where it can be clicked."""
-        link = line.pop("invite", None)
-        text = super().__call__(logger, name, line)
-        return text if link is None else f"{text}\n  ● Open this to let it into a server: {link}"
-
-
-def _silent() -> None:
-    """The progress bar tells enough; errors arrive as exceptions."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
 
 
 def _banner(settings: Settings, port: int) -> None:

@@ -4,30 +4,30 @@ Every outcome is written before it is told.
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from itertools import islice, zip_longest
 from typing import Any, TypeVar
 
 import structlog
 
-from bot.errors import AskedTooMuch, ImageFileLost, JobCancelled, JobFailed, ShuttingDown, StorageTrouble, WorkerDied
-from bot.events import Cancelled, Done, Ending, Event, Failed, Preview, Progress, Queued, Started
+from bot.errors import AskedTooMuch, JobCancelled, JobFailed, ShuttingDown, StorageTrouble, WorkerDied
+from bot.events import Cancelled, Done, Ending, Event, Failed, Preview, Progress, Started
 from bot.followers import Followers, Stream, newest
-from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus
+from bot.jobs import Failure, Image, Job, JobStatus
 from bot.pace import Forecast
-from bot.ports import Executor, ImageStore, JobStore, Painted, StoredFile, Work
+from bot.ports import Executor, ImageStore, JobStore, Painted, StoredFile
 from bot.scheduler import Scheduler, cost
+from bot.telling import Telling
+from bot.unfinished import Unfinished
+from bot.work import image_of, work_of
 
 #: A job that took its worker down this often is set aside as failed.
 ATTEMPTS_MAX = 2
-#: Seconds between two rounds in which those who wait are told where they stand.
-TELLING_PAUSE = 0.25
-#: How many are told before others get their turn on the event loop.
-TOLD_AT_ONCE = 100
-#: So many places of the line are foreseen; what is further back is hours away, and who knows what comes before it.
-FORESEEN = 1000
+#: Jobs in the queue at the start that are kept from the garbage collector: to look through all of them again and again
+#: would hold the event loop up. They go when they are over, all the same.
+MANY = 10_000
 #: Seconds before a move that the store refused is tried again.
 STORE_PAUSE = 1.0
 
@@ -67,11 +67,13 @@ class Engine:
         self._suspects: set[str] = set()
         self._wake = asyncio.Event()
         self._stopping = False
-        self._moved = asyncio.Event()
-        self._being_accepted: dict[str, Job] = {}
-        #: All that were accepted or are just being, and are not over.
-        self._unfinished: dict[str, Job] = {}
+        #: Two may have one ID: what asks came twice, and the store takes one of them.
+        self._being_accepted: list[Job] = []
+        self._unfinished = Unfinished()
         self._forecast = Forecast(clock)
+        self._telling = Telling(
+            scheduler=scheduler, followers=self._followers, unfinished=self._unfinished, forecast=self._forecast
+        )
         self._changes: set[asyncio.Task[Any]] = set()
 
     @property
@@ -85,22 +87,29 @@ class Engine:
     def runs(self) -> list[Run]:
         return list(self._runs.values())
 
+    def unfinished_of(self, requester: str) -> Sequence[Job]:
+        """As they were accepted, the oldest first; also those that run."""
+        return self._unfinished.of(requester)
+
     async def restore(self) -> None:
         """Takes up the jobs of an earlier life of the program. Comes before everything else."""
         for job in await self._jobs.unfinished():
-            self._unfinished[job.id] = job
+            self._unfinished.add(job)
             if job.status is JobStatus.QUEUED:
                 self._scheduler.add(job)
                 if job.attempts > 0:
                     self._suspects.add(job.id)
             else:
                 await self._again_or_fail(job, "The program stopped while it was painted.")
+        if len(self._scheduler) >= MANY:
+            gc.collect()
+            gc.freeze()
 
     async def run(self) -> None:
         """Until `drain`."""
         async with asyncio.TaskGroup() as tasks:
             executor = tasks.create_task(self._executor.run(self._wake.set), name="executor")
-            telling = tasks.create_task(self._tell_positions(), name="positions")
+            telling = tasks.create_task(self._telling.run(), name="positions")
             await self._feed(tasks)
             while self._runs:
                 await asyncio.wait([run.task for run in self._runs.values()])
@@ -130,15 +139,16 @@ class Engine:
         """
         if self._stopping:
             raise ShuttingDown
-        if jobs_each is not None and self._unfinished_of(job.requester, job.space) >= jobs_each:
+        if jobs_each is not None and self._has(job.requester, job.space) >= jobs_each:
             raise AskedTooMuch("jobs", jobs_each)
-        self._scheduler.check_room(job, self._being_accepted.values())
-        self._being_accepted[job.id] = job
-        self._unfinished[job.id] = job
+        self._scheduler.check_room(job, self._being_accepted)
+        self._being_accepted.append(job)
         await self._to_its_end(self._accept(job, weight))
 
-    def _unfinished_of(self, requester: str, space: str) -> int:
-        return sum((job.requester, job.space) == (requester, space) for job in self._unfinished.values())
+    def _has(self, requester: str, space: str) -> int:
+        """Unfinished jobs, and those that are just being accepted."""
+        more = sum((job.requester, job.space) == (requester, space) for job in self._being_accepted)
+        return self._unfinished.count(requester, space) + more
 
     async def cancel(self, job: Job) -> bool:
         """False where the job ended before."""
@@ -184,11 +194,9 @@ class Engine:
     async def _accept(self, job: Job, weight: float) -> None:
         try:
             await self._jobs.add(job)
-        except BaseException:
-            del self._unfinished[job.id]
-            raise
         finally:
-            self._being_accepted.pop(job.id, None)
+            self._being_accepted.remove(job)
+        self._unfinished.add(job)
         self._scheduler.add(job, weight)
         log.info("job queued", job=job.id, requester=job.requester)
         self._wake.set()
@@ -196,7 +204,7 @@ class Engine:
     async def _cancel(self, job: Job) -> bool:
         if not await self._jobs.cancel(job.id, self._clock()):
             return False
-        self._unfinished.pop(job.id, None)
+        self._unfinished.discard(job.id)
         self._scheduler.discard(job.id)
         self._suspects.discard(job.id)
         if run := self._runs.get(job.id):
@@ -204,7 +212,7 @@ class Engine:
         self._executor.cancel(job.id)
         log.info("job cancelled", job=job.id)
         self._followers.tell(job.id, Cancelled())
-        self._moved.set()
+        self._telling.moved()
         # Also of a job that waits: an attempt that was interrupted may have left some.
         await self._discard(job)
         return True
@@ -216,7 +224,7 @@ class Engine:
                 if job_id is None:
                     break
                 await self._claim(job_id, tasks)
-            self._moved.set()
+            self._telling.moved()
             await self._wake.wait()
             self._wake.clear()
 
@@ -239,9 +247,12 @@ class Engine:
             self._wake.set()
             return
         self._suspects.discard(job_id)
-        if job is not None and self._stopping:
+        if job is None:
+            # It was cancelled, perhaps on its way into the line.
+            self._unfinished.discard(job_id)
+        elif self._stopping:
             await self._put_back(job)
-        elif job is not None:
+        else:
             self._forecast.began(job_id, cost(job))
             self._runs[job_id] = Run(job, tasks.create_task(self._run(job), name=f"job {job_id}"))
 
@@ -271,7 +282,7 @@ class Engine:
             self._wake.set()
 
     async def _paint_and_keep(self, job: Job) -> None:
-        work = await self._work(job)
+        work = await work_of(job, self._images, self._followers.preview_interval(job.id))
         if self._runs[job.id].cancelled:
             raise JobCancelled
         images = []
@@ -286,7 +297,7 @@ class Engine:
                         self._followers.tell(job.id, event)
                     case Painted():
                         file = await self._saved(job, event)
-                        images.append(self._image(job, event, file))
+                        images.append(image_of(job, event, file, self._clock()))
         images.sort(key=lambda image: job.image_ids.index(image.id))
         await self._to_its_end(self._keep(job, images))
 
@@ -303,7 +314,7 @@ class Engine:
     async def _keep(self, job: Job, images: Sequence[Image]) -> None:
         if await self._written(lambda: self._jobs.finish(job.id, images, self._clock()), waits_for=StorageTrouble):
             log.info("job done", job=job.id, images=len(images))
-            self._unfinished.pop(job.id, None)
+            self._unfinished.discard(job.id)
             self._followers.tell(job.id, Done(tuple(images)))
         else:
             await self._discard(job)
@@ -322,45 +333,6 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - it is told and logged
             _complain(error, "job could not be put back", job=job.id)
 
-    async def _work(self, job: Job) -> Work:
-        preview_interval = self._followers.preview_interval(job.id)
-        if isinstance(job.request, ImageRequest):
-            return Work(job_id=job.id, image_ids=job.image_ids, request=job.request, preview_interval=preview_interval)
-        parent = await self._images.get(job.request.image_id)
-        if parent is None:
-            raise image_gone()
-        try:
-            source = await self._images.read(parent)
-        except ImageFileLost as error:
-            deleted = await self._images.get(parent.id) is None
-            raise image_gone() if deleted else JobFailed(error.code, str(error)) from error
-        return Work(
-            job_id=job.id,
-            image_ids=job.image_ids,
-            request=job.request,
-            source=source,
-            source_sha256=parent.sha256,
-            preview_interval=preview_interval,
-        )
-
-    def _image(self, job: Job, painted: Painted, file: StoredFile) -> Image:
-        return Image(
-            id=painted.image_id,
-            job_id=job.id,
-            requester=job.requester,
-            space=job.space,
-            audience=job.audience,
-            age_restricted=job.age_restricted,
-            parent_id=painted.recipe.parent_id,
-            file=file.file,
-            sha256=file.sha256,
-            size=file.size,
-            width=painted.recipe.width,
-            height=painted.recipe.height,
-            recipe=painted.recipe,
-            created_at=self._clock(),
-        )
-
     async def _again_or_fail(self, job: Job, why: str) -> None:
         if job.attempts >= ATTEMPTS_MAX:
             detail = f"{why} It was tried {job.attempts} times and is set aside, so that others can be painted."
@@ -377,7 +349,7 @@ class Engine:
     async def _set_aside(self, job: Job, failure: Failure) -> None:
         await self._discard(job)
         if await self._written(lambda: self._jobs.fail(job.id, failure, self._clock())):
-            self._unfinished.pop(job.id, None)
+            self._unfinished.discard(job.id)
             self._followers.tell(job.id, Failed(failure))
 
     async def _written(self, move: Callable[[], Awaitable[bool]], waits_for: type[Exception] = Exception) -> bool:
@@ -395,8 +367,7 @@ class Engine:
     async def _standing(self, job: Job) -> Event:
         match job.status:
             case JobStatus.QUEUED:
-                position = self._scheduler.position(job.id)
-                return Queued(position, next(islice(self._ready_at(), position - 1, None), None))
+                return self._telling.standing(job.id)
             case JobStatus.RUNNING:
                 run = self._runs.get(job.id)
                 return (run and run.progress) or Started()
@@ -408,35 +379,8 @@ class Engine:
                 assert job.failure is not None
                 return Failed(job.failure)
 
-    async def _tell_positions(self) -> None:
-        """Whenever the line has moved; all of a long line take longer than a claim, so not after each."""
-        while True:
-            await self._moved.wait()
-            self._moved.clear()
-            line = zip_longest(self._scheduler.line(), self._ready_at())
-            for position, (job_id, ready_at) in enumerate(line, start=1):
-                # Some were claimed since.
-                if job_id in self._scheduler:
-                    self._followers.tell(job_id, Queued(position, ready_at))
-                if position % TOLD_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-            await asyncio.sleep(TELLING_PAUSE)
-
-    def _ready_at(self) -> Iterator[int | None]:
-        """Of the waiting jobs, as far as it is foreseen."""
-        return self._forecast.ready_at(map(self._cost, self._scheduler.line(FORESEEN)))
-
-    def _cost(self, job_id: str) -> float:
-        """0 for one in the line that was cancelled on its way into it; the claim will find that out."""
-        job = self._unfinished.get(job_id)
-        return 0.0 if job is None else cost(job)
-
 
 def _complain(error: Exception, what: str, **more: str) -> None:
     """The storage says by itself when its trouble begins and ends."""
     if not isinstance(error, StorageTrouble):
         log.error(what, exc_info=error, **more)
-
-
-def image_gone() -> JobFailed:
-    return JobFailed("image_gone", "The image to refine was deleted while the job waited.")

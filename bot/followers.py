@@ -48,6 +48,10 @@ class Followers:
         for job_id in self._streams:
             self.close(job_id)
 
+    def __contains__(self, job_id: str) -> bool:
+        """Somebody follows it."""
+        return job_id in self._streams
+
     def __len__(self) -> int:
         """Jobs that somebody follows."""
         return len(self._streams)

@@ -1,7 +1,7 @@
 """What is asked for and what became of it: requests, jobs with their legal moves, images with their recipes."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -258,3 +258,13 @@ class Belongings:
     messages: Sequence[Message]
     #: Of the jobs.
     deliveries: Sequence[Delivery]
+
+
+def together(pieces: Iterable[Belongings]) -> Belongings:
+    some = list(pieces)
+    return Belongings(
+        jobs=[job for piece in some for job in piece.jobs],
+        images=[image for piece in some for image in piece.images],
+        messages=[message for piece in some for message in piece.messages],
+        deliveries=[delivery for piece in some for delivery in piece.deliveries],
+    )

@@ -6,9 +6,11 @@ Blocking: callers leave the event loop.
 
 import builtins
 import io
+import re
 import struct
-import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -19,9 +21,30 @@ from bot.prompts import SIDE_MAX, SIDE_MIN, SIDE_UNIT
 BYTES_MAX = 25 * 2**20
 #: Decoded size; what is larger is refused before it is decoded.
 PIXELS_MAX = 40_000_000
+#: What JPEG knows; each row of a PNG costs memory, however short it is.
+LENGTH_MAX = 65_535
+#: Chunks of a PNG, segments of a JPEG: each takes its time, and programs write some thousands at most.
+PARTS_MAX = 20_000
+#: Of a progressive JPEG, which has about ten: each goes over the whole picture.
+SCANS_MAX = 100
 #: SDXL's own area; larger pictures are scaled down to it.
 PIXELS_PAINTED = 1024 * 1024
 FORMATS = ("PNG", "JPEG", "WEBP")
+#: How files begin.
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+#: Neither a byte of the picture, which has a zero after it, nor a restart in between.
+JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
+#: By what Exif says of how the camera was held; what it does not say is upright.
+UPRIGHT: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 #: Lossless WebP is hardly ever smaller than this part of a PNG, but for flat pictures, which are small anyway.
 LOSSLESS_GAIN = 0.5
 #: Qualities of JPEG, and how coarse colours are: 0 is 4:4:4, 2 is 4:2:0.
@@ -47,13 +70,13 @@ def prepare(encoded: bytes) -> Picture:
         mebibytes = BYTES_MAX // 2**20
         message = f"The picture is too large: up to {mebibytes} MiB are taken."
         raise _mistake(message, "too_large", mebibytes=mebibytes)
+    if _takes_too_long(encoded):
+        raise _damaged()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(encoded), formats=FORMATS)
-            if picture.width * picture.height > PIXELS_MAX:
-                raise _too_many_pixels()
-            picture.load()
+        picture = Image.open(io.BytesIO(encoded), formats=FORMATS)
+        if picture.width * picture.height > PIXELS_MAX or max(picture.size) > LENGTH_MAX:
+            raise _too_many_pixels()
+        picture.load()
     except UnidentifiedImageError as error:
         formats = ", ".join(FORMATS)
         message = f"This is no picture that can be read. Taken are {formats}."
@@ -61,7 +84,7 @@ def prepare(encoded: bytes) -> Picture:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise _too_many_pixels() from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise _mistake("The picture is damaged or cut off and cannot be read.", "damaged") from error
+        raise _damaged() from error
     upright = _upright(picture)
     size = painted_size(*upright.size)
     plain = picture.format == "PNG" and picture.mode == "RGB" and "transparency" not in picture.info
@@ -104,13 +127,42 @@ def _side(length: float) -> int:
     return min(SIDE_MAX, max(SIDE_MIN, int(length) // SIDE_UNIT * SIDE_UNIT))
 
 
+def _takes_too_long(encoded: bytes) -> bool:
+    """By the count of its parts, of which nothing is read here."""
+    if encoded.startswith(PNG):
+        return sum(1 for _ in islice(_png_chunks(encoded), PARTS_MAX + 1)) > PARTS_MAX
+    if encoded.startswith(JPEG):
+        markers = list(islice(_jpeg_segments(encoded), PARTS_MAX + 1))
+        return len(markers) > PARTS_MAX or markers.count(JPEG_SCAN) > SCANS_MAX
+    return False
+
+
+def _png_chunks(encoded: bytes) -> Iterator[bytes]:
+    """Their kinds."""
+    at = len(PNG)
+    while (kind := encoded[at + 4 : at + 8]) not in (b"", b"IEND"):
+        yield kind
+        at += 12 + int.from_bytes(encoded[at : at + 4])
+
+
+def _jpeg_segments(encoded: bytes) -> Iterator[bytes]:
+    """Their markers."""
+    at = len(JPEG)
+    while (found := JPEG_MARKER.search(encoded, at)) and found[0] != JPEG_END:
+        yield found[0]
+        at = found.end() + int.from_bytes(encoded[found.end() : found.end() + 2])
+
+
 def _upright(picture: Image.Image) -> Image.Image:
-    """The same object where nothing says that it was taken sideways, or the notes on that cannot be read."""
+    """The same object where nothing says that it was taken sideways, or the notes on that cannot be read.
+
+    ImageOps.exif_transpose would write the notes anew, and so fail on damage anywhere in them.
+    """
     try:
-        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+        turn = UPRIGHT.get(picture.getexif().get(ExifTags.Base.Orientation))
     except (SyntaxError, ValueError, struct.error):
         return picture
-    return ImageOps.exif_transpose(picture) if turned else picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _redrawn(upright: Image.Image, size: tuple[int, int]) -> Picture:
@@ -121,6 +173,10 @@ def _redrawn(upright: Image.Image, size: tuple[int, int]) -> Picture:
     opaque.paste(rgba, mask=rgba)
     fitted = ImageOps.fit(opaque, size, Image.Resampling.LANCZOS)
     return Picture(_encoded(fitted, "PNG", compress_level=1), *size)
+
+
+def _damaged() -> BadRequest:
+    return _mistake("The picture is damaged or cut off and cannot be read.", "damaged")
 
 
 def _too_many_pixels() -> BadRequest:

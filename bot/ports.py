@@ -1,6 +1,6 @@
 """What the core needs from outside, as Protocols: something that paints, and something that remembers."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -99,6 +99,16 @@ class Executor(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What became of jobs."""
+
+    #: From acceptance to the finished image, of each that is done.
+    seconds: Sequence[float]
+    #: The code of each that failed.
+    failures: Sequence[str]
+
+
 class JobStore(Protocol):
     """Remembers jobs. Each move is one transaction; a move that is not legal any more returns False or None."""
 
@@ -110,7 +120,7 @@ class JobStore(Protocol):
         """Queued and running jobs, the oldest first."""
         ...
 
-    async def over_since(self, since: float) -> Sequence[Job]: ...
+    async def over_since(self, since: float) -> Over: ...
 
     async def counts(self) -> dict[JobStatus, int]: ...
 
@@ -178,8 +188,11 @@ class ImageStore(Protocol):
         """What was made among adults comes only where `age_restricted` is true."""
         ...
 
-    async def delete(self, image_id: str) -> bool:
-        """The row, and with it what the index knows of messages; the file is left to `discard`."""
+    async def delete(self, image_id: str) -> Sequence[Message]:
+        """The row, and with it all that the index knows of messages, which are returned; the file is left to `discard`.
+
+        A delivery that is written down afterwards is told that the image is gone.
+        """
         ...
 
 
@@ -210,8 +223,6 @@ class DeliveryStore(Protocol):
         """With `private` also those that only the requester may see."""
         ...
 
-    async def of_image(self, image_id: str) -> Sequence[Message]: ...
-
 
 class RuleStore(Protocol):
     """Remembers what admins decided. A requester is blocked in one space."""
@@ -240,14 +251,17 @@ class StorageHealth(Protocol):
 
 
 class BelongingsStore(Protocol):
-    """Hands out and erases at once. Jobs that are not over are handed out, and never erased."""
+    """Hands out and erases. Jobs that are not over are handed out, and never erased."""
 
     async def of(self, requester: str) -> Belongings: ...
 
-    async def erase(self, requester: str) -> Belongings:
-        """What was erased; the files are left to `ImageStore.discard`."""
+    async def erase(self, requester: str) -> AsyncIterator[Belongings]:
+        """Erases piece by piece, as they are asked for; the files of each are left to `ImageStore.discard`.
+
+        What was interrupted is gone on with by erasing once more.
+        """
         ...
 
-    async def erase_in(self, space: str, before: float, requester: str | None) -> Belongings:
+    async def erase_in(self, space: str, before: float, requester: str | None) -> AsyncIterator[Belongings]:
         """As `erase`. None is every requester; a job stays as long as an image of it does."""
         ...

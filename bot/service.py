@@ -4,7 +4,7 @@ import asyncio
 import random
 import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from math import ceil
@@ -15,7 +15,7 @@ from bot.engine import Engine
 from bot.errors import AgeRestricted, AlreadyOver, Blocked, Forbidden, ImageFileLost, NotFound, StorageTrouble
 from bot.events import Event, Progress
 from bot.export import Export, packed
-from bot.jobs import Belongings, Delivery, Image, ImageRequest, Job, JobStatus, Message, Refinement
+from bot.jobs import Belongings, Delivery, Image, ImageRequest, Job, JobStatus, Message, Refinement, together
 from bot.links import Links
 from bot.pictures import Encoded, fitting, prepare
 from bot.policy import Asker, Rules, Weights, check_limits, check_place, fits_here, may_end, may_see, owns
@@ -187,17 +187,21 @@ class Service:
         """Raises NotFound, Forbidden or AlreadyOver."""
         job = await self.job(job_id, asker)
         if not may_end(asker, job):
-            raise Forbidden if fits_here(asker, job) else NotFound("job")
+            raise Forbidden
         if not await self._engine.cancel(job):
             raise AlreadyOver((await self.job(job_id, asker)).status)
         return await self.job(job_id, asker)
 
     async def job(self, job_id: str, asker: Asker) -> Job:
-        """Raises NotFound."""
+        """Raises NotFound. Who may end it knows of it wherever they are."""
         job = await self._jobs.get(canonical(job_id, "job"))
-        if job is None or not may_see(asker, job):
+        if job is None or not may_see(asker, job) or not (fits_here(asker, job) or may_end(asker, job)):
             raise NotFound("job")
         return job
+
+    def unfinished(self, asker: Asker) -> Sequence[Job]:
+        """The asker's own, from all spaces, the oldest first; they may run meanwhile."""
+        return self._engine.unfinished_of(asker.requester)
 
     async def follow(
         self, job_id: str, asker: Asker, preview_interval: float | None = None
@@ -234,8 +238,7 @@ class Service:
     async def delete(self, image_id: str, asker: Asker) -> Sequence[Message]:
         """Returns the messages that showed it. Raises NotFound or Forbidden."""
         image = await self.check_may_delete(image_id, asker)
-        messages = await self._deliveries.of_image(image.id)
-        await self._images.delete(image.id)
+        messages = await self._images.delete(image.id)
         await self._images.discard([image.id])
         return messages
 
@@ -245,14 +248,18 @@ class Service:
     async def newest_images(self, asker: Asker, limit: int, before: str | None = None) -> Sequence[Image]:
         """Of those that everybody in the space may see; the newest first. Raises NotFound for an unknown `before`."""
         before_id = None if before is None else (await self.image(before, asker)).id
+        if asker.outsider:
+            return []
         return await self._images.newest(asker.space, limit, before_id)
 
     async def own_images(self, asker: Asker, limit: int) -> Sequence[Image]:
         """What the asker made or brought, wherever that was, as far as it fits here; the newest first."""
         return await self._images.newest_of(asker.requester, limit, age_restricted=asker.age_restricted)
 
-    async def children(self, image: Image) -> Sequence[str]:
-        return await self._images.children(image.id)
+    async def children(self, image: Image, asker: Asker) -> Sequence[str]:
+        """IDs of those that the asker may use here."""
+        found = [await self._images.get(child_id) for child_id in await self._images.children(image.id)]
+        return [child.id for child in found if child and may_see(asker, child) and fits_here(asker, child)]
 
     def file(self, image: Image) -> Path:
         """Raises ImageFileLost; what was changed and has its size still is not found out."""
@@ -375,9 +382,8 @@ class Service:
     async def forget(self, asker: Asker) -> Belongings:
         """Erases all that is kept of the asker, and returns what that was; cancels what was not done."""
         # The last first, so that none of them starts as another makes room.
-        for job in reversed((await self._belongings.of(asker.requester)).jobs):
-            if not job.status.over:
-                await self._engine.cancel(job)
+        for job in reversed(self._engine.unfinished_of(asker.requester)):
+            await self._engine.cancel(job)
         return await self._erased(await self._belongings.erase(asker.requester))
 
     async def purge(self, asker: Asker, *, older_than: float = 0, requester: str | None = None) -> Belongings:
@@ -389,20 +395,17 @@ class Service:
         before = self._clock() - older_than
         return await self._erased(await self._belongings.erase_in(asker.space, before, requester))
 
-    async def _erased(self, belongings: Belongings) -> Belongings:
-        await self._images.discard([image.id for image in belongings.images])
-        return belongings
+    async def _erased(self, pieces: AsyncIterator[Belongings]) -> Belongings:
+        """With the files of each piece: what is interrupted leaves few that no image names."""
+        erased = []
+        async for piece in pieces:
+            await self._images.discard([image.id for image in piece.images])
+            erased.append(piece)
+        return together(erased)
 
     async def lately(self) -> Lately:
         over = await self._jobs.over_since(self._clock() - LATELY)
-        return Lately(
-            seconds=sorted(
-                job.finished_at - job.created_at
-                for job in over
-                if job.status is JobStatus.DONE and job.finished_at is not None
-            ),
-            failures=Counter(job.failure.code for job in over if job.failure is not None),
-        )
+        return Lately(seconds=sorted(over.seconds), failures=Counter(over.failures))
 
     async def status(self) -> Status:
         return Status(

@@ -173,6 +173,12 @@ class Settings(BaseSettings):
             )
         return self
 
+    @property
+    def secrets(self) -> list[str]:
+        """All of them; for whoever must leave them out."""
+        values = [value for name in type(self).model_fields for value in _listed(getattr(self, name))]
+        return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -197,6 +203,10 @@ def read_settings(**overrides: Any) -> Settings:
         raise CannotStart(f"LIMNER_STYLES: {error.__cause__ or error}") from error
     except UnicodeDecodeError as error:
         raise CannotStart(f".env cannot be read: it is not UTF-8 ({error.reason} at byte {error.start}).") from error
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _check_toml() -> None:

@@ -1,40 +1,48 @@
-"""All that is kept of a person or a space at once: to hand it out, and to erase it."""
+"""All that is kept of a person or a space: to hand it out, and to erase it, a few rows at a time while others write."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import partial
 
 import aiosqlite
 
-from bot.jobs import Belongings, Delivery, Image, Job
+from bot.jobs import Belongings, Delivery, together
 from storage.database import Database, Row
-from storage.deliveries import message_of
 from storage.images import image_of
 from storage.jobs import job_of
+from storage.messages import message_of
 
-IMAGES_OF = "SELECT * FROM images WHERE requester = :requester ORDER BY number"
-JOBS_OF = "SELECT * FROM jobs WHERE requester = :requester ORDER BY number"
-IMAGES_OF_SPACE = """
-SELECT * FROM images
-WHERE space = :space AND created_at < :before AND (:requester IS NULL OR requester = :requester) ORDER BY number
+#: Images or jobs that are read at once, and that go in one transaction, so that nobody waits long for the loop or for
+#: the write lock.
+TOGETHER = 50
+
+IMAGES_OF = "SELECT id FROM images WHERE requester = :requester ORDER BY number"
+JOBS_OF = "SELECT id FROM jobs WHERE requester = :requester ORDER BY number"
+IMAGES_OF_SPACE = "SELECT id FROM images WHERE space = :space AND created_at < :before ORDER BY number"
+JOBS_OF_SPACE = "SELECT id FROM jobs WHERE space = :space AND created_at < :before ORDER BY number"
+IMAGES_OF_BOTH = """
+SELECT id FROM images WHERE space = :space AND created_at < :before AND requester = :requester ORDER BY number
 """
-JOBS_OF_SPACE = """
-SELECT * FROM jobs
-WHERE space = :space AND created_at < :before AND (:requester IS NULL OR requester = :requester) ORDER BY number
+JOBS_OF_BOTH = """
+SELECT id FROM jobs WHERE space = :space AND created_at < :before AND requester = :requester ORDER BY number
 """
+IMAGES = """
+SELECT images.* FROM json_each(:ids) AS wanted CROSS JOIN images ON images.id = wanted.value ORDER BY images.number
+"""
+JOBS = "SELECT jobs.* FROM json_each(:ids) AS wanted CROSS JOIN jobs ON jobs.id = wanted.value ORDER BY jobs.number"
 MESSAGES = """
-SELECT messages.* FROM json_each(:images) AS wanted CROSS JOIN messages ON messages.image_id = wanted.value
+SELECT messages.* FROM json_each(:ids) AS wanted CROSS JOIN messages ON messages.image_id = wanted.value
 ORDER BY messages.number
 """
 NOTES = """
-SELECT jobs.*, deliveries.note FROM json_each(:jobs) AS wanted
-CROSS JOIN deliveries ON deliveries.job_id = wanted.value CROSS JOIN jobs ON jobs.id = wanted.value
+SELECT deliveries.job_id, deliveries.note FROM json_each(:ids) AS wanted
+CROSS JOIN deliveries ON deliveries.job_id = wanted.value
 """
-ORPHAN = "UPDATE images SET parent_id = NULL WHERE parent_id IN (SELECT value FROM json_each(:images))"
-DELETE_IMAGES = "DELETE FROM images WHERE id IN (SELECT value FROM json_each(:images))"
+ORPHAN = "UPDATE images SET parent_id = NULL WHERE parent_id IN (SELECT value FROM json_each(:ids))"
+DELETE_IMAGES = "DELETE FROM images WHERE id IN (SELECT value FROM json_each(:ids))"
 # Jobs that are not over yet stay: the engine holds them. So do those of which a later image stays.
 DELETE_JOBS = """
-DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(:jobs)) AND finished_at IS NOT NULL
+DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(:ids)) AND finished_at IS NOT NULL
 AND NOT EXISTS (SELECT 1 FROM images WHERE images.job_id = jobs.id)
 RETURNING id
 """
@@ -47,64 +55,74 @@ class BelongingsStore:
         self._database = database
 
     async def of(self, requester: str) -> Belongings:
-        return await self._database.transact(lambda connection: _read(connection, IMAGES_OF, JOBS_OF, requester))
+        async with self._database.view() as connection:
+            images, jobs = await _ids(connection, (IMAGES_OF, JOBS_OF), {"requester": requester})
+            pieces = [await _images(connection, ids) for ids in images]
+            pieces += [await _jobs(connection, ids) for ids in jobs]
+        return together(pieces)
 
-    async def erase(self, requester: str) -> Belongings:
-        erased = await self._database.transact(lambda connection: _erase(connection, IMAGES_OF, JOBS_OF, requester))
+    async def erase(self, requester: str) -> AsyncIterator[Belongings]:
+        return await self._erased((IMAGES_OF, JOBS_OF), {"requester": requester})
+
+    async def erase_in(self, space: str, before: float, requester: str | None) -> AsyncIterator[Belongings]:
+        sql = (IMAGES_OF_SPACE, JOBS_OF_SPACE) if requester is None else (IMAGES_OF_BOTH, JOBS_OF_BOTH)
+        return await self._erased(sql, {"space": space, "before": before, "requester": requester})
+
+    async def _erased(self, sql: tuple[str, str], which: Mapping[str, object]) -> AsyncIterator[Belongings]:
+        async with self._database.view() as connection:
+            images, jobs = await _ids(connection, sql, which)
+        return self._pieces_erased(images, jobs)
+
+    async def _pieces_erased(self, images: Sequence[str], jobs: Sequence[str]) -> AsyncIterator[Belongings]:
+        for ids in images:
+            yield await self._database.transact(partial(_erase_images, ids=ids))
+        for ids in jobs:
+            yield await self._database.transact(partial(_erase_jobs, ids=ids))
         await self._database.empty_log()
-        return erased
-
-    async def erase_in(self, space: str, before: float, requester: str | None) -> Belongings:
-        erased = await self._database.transact(
-            lambda connection: _erase(connection, IMAGES_OF_SPACE, JOBS_OF_SPACE, requester, space, before)
-        )
-        await self._database.empty_log()
-        return erased
 
 
-async def _read(
-    connection: aiosqlite.Connection,
-    images_sql: str,
-    jobs_sql: str,
-    requester: str | None,
-    space: str | None = None,
-    before: float | None = None,
-) -> Belongings:
-    which = {"requester": requester, "space": space, "before": before}
-    images = [image_of(row) for row in await _all(connection, images_sql, which)]
-    jobs = [job_of(row) for row in await _all(connection, jobs_sql, which)]
-    ids = _ids(images, jobs)
-    return Belongings(
-        jobs=jobs,
-        images=images,
-        messages=[message_of(row) for row in await _all(connection, MESSAGES, ids)],
-        deliveries=[Delivery(job=job_of(row), note=row["note"]) for row in await _all(connection, NOTES, ids)],
-    )
+async def _ids(
+    connection: aiosqlite.Connection, sql: tuple[str, str], which: Mapping[str, object]
+) -> tuple[list[str], list[str]]:
+    """Of images and of jobs, in pieces, as the statements want them."""
+    images, jobs = [[row["id"] for row in await _all(connection, each, which)] for each in sql]
+    return list(_pieces(images)), list(_pieces(jobs))
 
 
-async def _erase(
-    connection: aiosqlite.Connection,
-    images_sql: str,
-    jobs_sql: str,
-    requester: str | None,
-    space: str | None = None,
-    before: float | None = None,
-) -> Belongings:
-    found = await _read(connection, images_sql, jobs_sql, requester, space, before)
-    ids = _ids(found.images, found.jobs)
+def _pieces(ids: Sequence[str]) -> Iterator[str]:
+    for start in range(0, len(ids), TOGETHER):
+        yield json.dumps(ids[start : start + TOGETHER])
+
+
+async def _images(connection: aiosqlite.Connection, ids: str) -> Belongings:
+    images = [image_of(row) for row in await _all(connection, IMAGES, {"ids": ids})]
+    messages = [message_of(row) for row in await _all(connection, MESSAGES, {"ids": ids})]
+    return Belongings(jobs=[], images=images, messages=messages, deliveries=[])
+
+
+async def _jobs(connection: aiosqlite.Connection, ids: str) -> Belongings:
+    jobs = {row["id"]: job_of(row) for row in await _all(connection, JOBS, {"ids": ids})}
+    notes = {row["job_id"]: row["note"] for row in await _all(connection, NOTES, {"ids": ids})}
+    deliveries = [Delivery(job=job, note=notes[job.id]) for job in jobs.values() if job.id in notes]
+    return Belongings(jobs=list(jobs.values()), images=[], messages=[], deliveries=deliveries)
+
+
+async def _erase_images(connection: aiosqlite.Connection, ids: str) -> Belongings:
+    found = await _images(connection, ids)
     for statement in (ORPHAN, DELETE_IMAGES):
-        await connection.execute(statement, ids)
-    jobs = {row["id"] for row in await _all(connection, DELETE_JOBS, ids)}
-    return replace(
-        found,
-        jobs=[job for job in found.jobs if job.id in jobs],
-        deliveries=[delivery for delivery in found.deliveries if delivery.job.id in jobs],
+        await connection.execute(statement, {"ids": ids})
+    return found
+
+
+async def _erase_jobs(connection: aiosqlite.Connection, ids: str) -> Belongings:
+    found = await _jobs(connection, ids)
+    gone = {row["id"] for row in await _all(connection, DELETE_JOBS, {"ids": ids})}
+    return Belongings(
+        jobs=[job for job in found.jobs if job.id in gone],
+        images=[],
+        messages=[],
+        deliveries=[delivery for delivery in found.deliveries if delivery.job.id in gone],
     )
-
-
-def _ids(images: Sequence[Image], jobs: Sequence[Job]) -> dict[str, str]:
-    """As the statements want them."""
-    return {"images": json.dumps([image.id for image in images]), "jobs": json.dumps([job.id for job in jobs])}
 
 
 async def _all(connection: aiosqlite.Connection, sql: str, values: Mapping[str, object]) -> Sequence[Row]:

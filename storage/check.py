@@ -17,6 +17,9 @@ from storage.snapshot import applied_in, reading
 YOUNG = 3600.0
 #: Images whose files are read at once.
 TOGETHER = 64
+#: Images of one page, and seconds between two of them, in which others have their turn.
+PAGE_SIZE, REST = 200, 0.002
+PAGE = "SELECT number, id, file, sha256, size FROM images WHERE number > :after ORDER BY number LIMIT :limit"
 IMAGES = "SELECT id, file, sha256, size FROM images ORDER BY number"
 NAMED = """
 SELECT id FROM images UNION
@@ -74,6 +77,16 @@ def _dangling(connection: sqlite3.Connection) -> Iterator[Wrong]:
 def kept_images(path: Path) -> list[Kept]:
     with reading(path) as connection:
         return [Kept(*row) for row in connection.execute(IMAGES)]
+
+
+def kept_in_pages(path: Path) -> Iterator[list[Kept]]:
+    """As `kept_images`, for who serves meanwhile: takes little memory, and holds no view that lets the log grow."""
+    after = 0
+    with reading(path) as connection:
+        connection.execute("COMMIT")
+        while rows := connection.execute(PAGE, {"after": after, "limit": PAGE_SIZE}).fetchall():
+            after = rows[-1]["number"]
+            yield [Kept(row["id"], row["file"], row["sha256"], row["size"]) for row in rows]
 
 
 def lost(images: Iterable[Kept], folder: Path) -> list[Kept]:

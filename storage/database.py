@@ -17,12 +17,16 @@ from storage.trouble import ROOM, Trouble, translated, trouble_of
 
 # synchronous=FULL, not NORMAL: with WAL, NORMAL may forget the last commits at a power cut, and a job that was
 # accepted must not be forgotten.
+# wal_autocheckpoint in pages, a quarter of SQLite's own: a commit in some also brings the log into the file, and nobody
+# shall wait long for that one.
 # secure_delete, as what somebody had erased must not be found in the file's free pages.
+BUSY_TIMEOUT = "busy_timeout = 5000"
 PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",
+    "wal_autocheckpoint = 250",
     "foreign_keys = ON",
-    "busy_timeout = 5000",
+    BUSY_TIMEOUT,
     "secure_delete = ON",
 )
 
@@ -68,15 +72,18 @@ class Database:
         All writes pass here, one at a time, as statements of two tasks on one connection would mix in one transaction.
         A caller that is cancelled meanwhile does not tear the transaction: it goes on to its end in a task of its own.
         """
-        task = asyncio.create_task(self._transact(work), name="database transaction")
+        return await self._in_turn(lambda: self._committed(work))
+
+    async def _in_turn(self, write: Callable[[], Awaitable[T]]) -> T:
+        task = asyncio.create_task(self._alone(write), name="database transaction")
         self._transactions.add(task)
         task.add_done_callback(self._transactions.discard)
         return await asyncio.shield(task)
 
-    async def _transact(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+    async def _alone(self, write: Callable[[], Awaitable[T]]) -> T:
         async with self._lock:
             with self.trouble.told():
-                return await self._committed(work)
+                return await write()
 
     async def _committed(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
         await self._writer.execute("BEGIN IMMEDIATE")
@@ -90,13 +97,24 @@ class Database:
         return answer
 
     async def write(self, sql: str, values: Values) -> int:
-        """One statement in a transaction of its own; returns how many rows it changed."""
+        """One statement; returns how many rows it changed.
 
-        async def statement(connection: aiosqlite.Connection) -> int:
-            async with connection.execute(sql, values) as cursor:
+        By itself it is a transaction for SQLite too: BEGIN and COMMIT would be two more ways to its thread.
+        """
+
+        async def write() -> int:
+            async with self._writer.execute(sql, values) as cursor:
                 return cursor.rowcount
 
-        return await self.transact(statement)
+        return await self._in_turn(write)
+
+    async def change(self, sql: str, values: Values) -> list[Row]:
+        """As `write`, for a statement that returns rows."""
+
+        async def change() -> list[Row]:
+            return list(await self._writer.execute_fetchall(sql, values))
+
+        return await self._in_turn(change)
 
     async def look(self) -> None:
         """Tries a write that changes nothing, and whether there is room for others. Raises StorageTrouble."""
@@ -105,11 +123,21 @@ class Database:
         await self.write("UPDATE migrations SET applied_at = applied_at", {})
         self.trouble.over()
 
+    @asynccontextmanager
+    async def view(self) -> AsyncIterator[aiosqlite.Connection]:
+        """To read much in one state of the index while others read and write. The log grows meanwhile."""
+        async with _connect(self._path) as connection:
+            await connection.execute("PRAGMA query_only = ON")
+            await connection.execute("BEGIN")
+            yield connection
+
     async def empty_log(self) -> None:
         """The write-ahead log has what was deleted until something overwrites it. Left for later where it is read."""
         async with self._lock:
             with suppress(sqlite3.Error):
+                await self._writer.execute("PRAGMA busy_timeout = 0")
                 await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            await self._writer.execute(f"PRAGMA {BUSY_TIMEOUT}")
 
     async def _settle(self) -> None:
         if self._transactions:

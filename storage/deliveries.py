@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import aiosqlite
 
 from bot.jobs import Delivery, Message
-from storage.database import Database, Row
+from storage.database import Database
 from storage.jobs import job_of
+from storage.messages import message_values
 
 OWED = """
 SELECT jobs.*, deliveries.note FROM deliveries JOIN jobs ON jobs.id = deliveries.job_id
@@ -19,9 +20,9 @@ DELIVERED = "UPDATE deliveries SET state = 'delivered' WHERE job_id = :job_id AN
 GIVE_UP = "UPDATE deliveries SET state = 'failed', detail = :detail WHERE job_id = :job_id AND state = 'owed'"
 # An image may have been deleted meanwhile.
 ADD_MESSAGE = """
-INSERT INTO messages (platform, space, channel, message_id, thread, image_id)
-SELECT :platform, :space, :channel, :message_id, :thread, :image_id
-WHERE EXISTS (SELECT 1 FROM images WHERE id = :image_id)
+INSERT INTO messages (platform, space, channel, message_id, thread, image_id, image_number, requester, private)
+SELECT :platform, :space, :channel, :message_id, :thread, id, number, requester, audience = ''
+FROM images WHERE id = :image_id
 ON CONFLICT DO NOTHING
 """
 GONE = """
@@ -35,14 +36,18 @@ NEWEST_IN_THREAD = """
 SELECT image_id FROM messages
 WHERE platform = :platform AND channel = :channel AND thread = :thread ORDER BY number DESC LIMIT 1
 """
-# The unary plus keeps SQLite from walking through all messages of a channel: somebody's own images are fewer.
+# Twice the end of an index, as private ones may be all that there is at the end of one for both.
 NEWEST_OF_REQUESTER = """
-SELECT images.id FROM images JOIN messages ON messages.image_id = images.id
-WHERE images.requester = :requester AND +messages.platform = :platform AND +messages.channel = :channel
-    AND (:private OR images.audience != '')
-ORDER BY images.number DESC LIMIT 1
+SELECT id FROM images WHERE number = (
+    SELECT max(newest) FROM (
+        SELECT max(image_number) AS newest FROM messages
+        WHERE requester = :requester AND platform = :platform AND channel = :channel AND private = 0
+        UNION ALL
+        SELECT max(image_number) FROM messages
+        WHERE requester = :requester AND platform = :platform AND channel = :channel AND private = :private
+    )
+)
 """
-OF_IMAGE = "SELECT * FROM messages WHERE image_id = :image_id ORDER BY number"
 
 
 class Deliveries:
@@ -66,7 +71,7 @@ class Deliveries:
         async def deliver(connection: aiosqlite.Connection) -> Sequence[str]:
             await connection.execute(DELIVERED, {"job_id": job_id})
             for image_id, message in messages.items():
-                await connection.execute(ADD_MESSAGE, {**values(message), "image_id": image_id})
+                await connection.execute(ADD_MESSAGE, {**message_values(message), "image_id": image_id})
             gone = await connection.execute_fetchall(GONE, {"images": json.dumps(list(messages))})
             return [row["value"] for row in gone]
 
@@ -87,26 +92,3 @@ class Deliveries:
         values = {"requester": requester, "platform": platform, "channel": channel, "private": private}
         row = await self._database.one(NEWEST_OF_REQUESTER, values)
         return None if row is None else str(row["id"])
-
-    async def of_image(self, image_id: str) -> Sequence[Message]:
-        return [message_of(row) for row in await self._database.all(OF_IMAGE, {"image_id": image_id})]
-
-
-def values(message: Message) -> dict[str, str]:
-    return {
-        "platform": message.platform,
-        "space": message.space,
-        "channel": message.channel,
-        "message_id": message.message_id,
-        "thread": message.thread,
-    }
-
-
-def message_of(row: Row) -> Message:
-    return Message(
-        platform=row["platform"],
-        space=row["space"],
-        channel=row["channel"],
-        message_id=row["message_id"],
-        thread=row["thread"],
-    )

@@ -28,7 +28,7 @@ class ImageFolder:
 
     def write(self, image_id: str, encoded: bytes) -> StoredFile:
         """The name appears only once the bytes are on the disk."""
-        file = _name(image_id)
+        file = file_of(image_id)
         path = self.path(file)
         if not path.parent.exists():
             path.parent.mkdir(exist_ok=True)
@@ -51,7 +51,7 @@ class ImageFolder:
         rehearse(self._folder / "rehearsal.tmp", size)
 
     def remove(self, image_id: str) -> None:
-        self.path(_name(image_id)).unlink(missing_ok=True)
+        self.path(file_of(image_id)).unlink(missing_ok=True)
 
 
 def rehearse(path: Path, size: int) -> None:
@@ -64,7 +64,7 @@ def rehearse(path: Path, size: int) -> None:
         path.unlink(missing_ok=True)
 
 
-def _name(image_id: str) -> str:
+def file_of(image_id: str) -> str:
     """Two characters make the sub-folder, so that no folder grows without end."""
     return f"{image_id[:2]}/{image_id}.png"
 

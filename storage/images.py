@@ -8,10 +8,11 @@ from pathlib import Path
 import aiosqlite
 
 from bot.errors import ImageFileLost
-from bot.jobs import Image, Recipe
+from bot.jobs import Image, Message, Recipe
 from bot.ports import StoredFile
 from storage.database import Database, Row, Values
 from storage.files import ImageFolder
+from storage.messages import OF_IMAGE, message_of
 from storage.trouble import ROOM, Trouble, translated
 
 INSERT_IMAGE = """
@@ -27,20 +28,21 @@ VALUES (
 GET = "SELECT * FROM images WHERE id = :id"
 OF_JOB = "SELECT * FROM images WHERE job_id = :job_id ORDER BY number"
 CHILDREN = "SELECT id FROM images WHERE parent_id = :id ORDER BY number"
+# As the index images_for_all says it, so that what others may not see is not walked through.
 NEWEST = """
 SELECT * FROM images
-WHERE space = :space AND audience = :space AND NOT age_restricted
+WHERE space = :space AND audience = space AND NOT age_restricted
 ORDER BY number DESC LIMIT :limit
 """
 NEWEST_BEFORE = """
 SELECT * FROM images
-WHERE space = :space AND audience = :space AND NOT age_restricted
+WHERE space = :space AND audience = space AND NOT age_restricted
 AND number < (SELECT number FROM images WHERE id = :before)
 ORDER BY number DESC LIMIT :limit
 """
-NEWEST_OF = """
-SELECT * FROM images WHERE requester = :requester AND age_restricted <= :age_restricted
-ORDER BY number DESC LIMIT :limit
+NEWEST_OF = "SELECT * FROM images WHERE requester = :requester ORDER BY number DESC LIMIT :limit"
+NEWEST_FOR_ALL_AGES = """
+SELECT * FROM images WHERE requester = :requester AND NOT age_restricted ORDER BY number DESC LIMIT :limit
 """
 ORPHAN = "UPDATE images SET parent_id = NULL WHERE parent_id = :id"
 DELETE = "DELETE FROM images WHERE id = :id"
@@ -120,14 +122,16 @@ class Images:
             raise ImageFileLost(image.id) from error
 
     async def newest_of(self, requester: str, limit: int, *, age_restricted: bool) -> Sequence[Image]:
-        values = {"requester": requester, "limit": limit, "age_restricted": age_restricted}
-        return [image_of(row) for row in await self._database.all(NEWEST_OF, values)]
+        sql = NEWEST_OF if age_restricted else NEWEST_FOR_ALL_AGES
+        rows = await self._database.all(sql, {"requester": requester, "limit": limit})
+        return [image_of(row) for row in rows]
 
-    async def delete(self, image_id: str) -> bool:
-        async def delete(connection: aiosqlite.Connection) -> bool:
+    async def delete(self, image_id: str) -> Sequence[Message]:
+        async def delete(connection: aiosqlite.Connection) -> Sequence[Message]:
+            messages = await connection.execute_fetchall(OF_IMAGE, {"image_id": image_id})
             await connection.execute(ORPHAN, {"id": image_id})
-            async with connection.execute(DELETE, {"id": image_id}) as cursor:
-                return cursor.rowcount > 0
+            await connection.execute(DELETE, {"id": image_id})
+            return [message_of(row) for row in messages]
 
         return await self._database.transact(delete)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import structlog
 
 from bot.errors import StorageTrouble
 from storage.backup import DATABASE, IMAGES
-from storage.check import kept_images, lost, still_there
+from storage.check import REST, kept_in_pages, lost, still_there
 from storage.database import Database
 from storage.health import Health
 from storage.images import Images
@@ -79,5 +80,8 @@ class Keeper:
 
 def lost_files(folder: Path) -> list[str]:
     """Whose file is missing or has another size; what was deleted meanwhile is not."""
-    absent = lost(kept_images(folder / DATABASE), folder / IMAGES)
+    absent = []
+    for images in kept_in_pages(folder / DATABASE):
+        absent += lost(images, folder / IMAGES)
+        time.sleep(REST)
     return [image.file for image in still_there(absent, folder / DATABASE)]

@@ -1,6 +1,7 @@
 """Brings a database up to date: every .sql file in migrations/ once, in the order of names, each with its record."""
 
 import asyncio
+import sqlite3
 from collections.abc import Iterable
 from importlib.resources import files
 
@@ -61,8 +62,15 @@ async def _apply(connection: aiosqlite.Connection, sql: Iterable[str], name: str
 
 
 def statements(script: str) -> list[str]:
-    """Migrations hold no triggers and no semicolons in literals, so a semicolon ends a statement."""
-    return [part.strip() for part in script.split(";") if part.strip()]
+    """As SQLite itself finds their ends, so that a trigger, which has some within, stays whole."""
+    found, begun = [], ""
+    for part in script.split(";"):
+        begun += f"{part};"
+        if sqlite3.complete_statement(begun):
+            found.append(begun)
+            begun = ""
+    # What never ends is left to SQLite to complain of.
+    return [stripped for statement in (*found, begun) if (stripped := statement.strip().removesuffix(";").strip())]
 
 
 async def schema() -> str:

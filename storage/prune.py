@@ -1,7 +1,7 @@
 """Old images go, with rows and files together, a few at a time while a server works."""
 
-import asyncio
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiosqlite
@@ -11,30 +11,32 @@ from storage.images import Images
 
 #: Seconds.
 DAY = 86400.0
-#: Images or jobs that go in one transaction, so that nobody waits long for the write lock.
+#: Numbers of images or jobs that are looked at in one statement and go in one transaction, so that nobody waits long.
 TOGETHER = 100
 
-# An ending that is owed still shows its images, and a refinement that waits still starts from one.
+# An ending that is owed still shows its images, and a refinement that waits still starts from one. The unary plus: what
+# JSON holds is compared as it is there, as the index has it.
 OLD_IMAGES = """
-SELECT images.number, images.id FROM images LEFT JOIN deliveries ON deliveries.job_id = images.job_id
-WHERE images.number > :after AND images.created_at < :before AND deliveries.state IS NOT 'owed'
+SELECT images.id FROM images LEFT JOIN deliveries ON deliveries.job_id = images.job_id
+WHERE images.number > :after AND images.number <= :last
+AND images.created_at < :before AND deliveries.state IS NOT 'owed'
+AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = images.job_id AND jobs.status IN ('queued', 'running'))
 AND NOT EXISTS (
-    SELECT 1 FROM jobs WHERE jobs.status IN ('queued', 'running')
-    AND (jobs.id = images.job_id OR json_extract(jobs.request, '$.image_id') = images.id)
+    SELECT 1 FROM jobs
+    WHERE json_extract(jobs.request, '$.image_id') = +images.id AND jobs.status IN ('queued', 'running')
 )
-ORDER BY images.number LIMIT :limit
 """
+OLD_JOBS = """
+SELECT id FROM jobs
+WHERE number > :after AND number <= :last AND finished_at < :before
+AND NOT EXISTS (SELECT 1 FROM images WHERE images.job_id = jobs.id)
+AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.job_id = jobs.id AND state = 'owed')
+"""
+LAST_IMAGE = "SELECT max(number) AS number FROM images"
+LAST_JOB = "SELECT max(number) AS number FROM jobs"
 ORPHAN = "UPDATE images SET parent_id = NULL WHERE parent_id IN (SELECT value FROM json_each(:ids))"
 DELETE_IMAGES = "DELETE FROM images WHERE id IN (SELECT value FROM json_each(:ids))"
-DELETE_JOBS = """
-DELETE FROM jobs WHERE id IN (
-    SELECT id FROM jobs
-    WHERE finished_at < :before
-    AND NOT EXISTS (SELECT 1 FROM images WHERE images.job_id = jobs.id)
-    AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.job_id = jobs.id AND state = 'owed')
-    LIMIT :limit
-)
-"""
+DELETE_JOBS = "DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))"
 COUNT_JOBS = """
 SELECT count(*) AS jobs FROM jobs
 WHERE finished_at < :before
@@ -57,37 +59,33 @@ async def prune(database: Database, images: Images, before: float) -> Pruned:
 
     What was refined from an image stays and has no parent then.
     """
-    gone = after = 0
-    while rows := await _old_images(database, before, after):
-        after = rows[-1][0]
-        ids = [image_id for _, image_id in rows]
+    gone = jobs = 0
+    async for ids in _old(database, OLD_IMAGES, LAST_IMAGE, before):
         await _delete(database, ids)
         await images.discard(ids)
         gone += len(ids)
-        await asyncio.sleep(0)
-    jobs = 0
-    while some := await database.write(DELETE_JOBS, {"before": before, "limit": TOGETHER}):
-        jobs += some
-        await asyncio.sleep(0)
+    async for ids in _old(database, OLD_JOBS, LAST_JOB, before):
+        jobs += await database.write(DELETE_JOBS, {"ids": json.dumps(ids)})
     if gone or jobs:
         await database.empty_log()
     return Pruned(gone, jobs)
 
 
 async def would_prune(database: Database, before: float) -> Pruned:
-    going: list[str] = []
-    after = 0
-    while rows := await _old_images(database, before, after):
-        after = rows[-1][0]
-        going += [image_id for _, image_id in rows]
+    going = [image_id async for ids in _old(database, OLD_IMAGES, LAST_IMAGE, before) for image_id in ids]
     row = await database.one(COUNT_JOBS, {"before": before, "going": json.dumps(going)})
     assert row is not None
     return Pruned(len(going), row["jobs"])
 
 
-async def _old_images(database: Database, before: float, after: int) -> list[tuple[int, str]]:
-    values = {"before": before, "after": after, "limit": TOGETHER}
-    return [(row["number"], row["id"]) for row in await database.all(OLD_IMAGES, values)]
+async def _old(database: Database, sql: str, last_sql: str, before: float) -> AsyncIterator[list[str]]:
+    """IDs, some at a time: a walk through the whole table in many small steps, between which others have their turn."""
+    row = await database.one(last_sql, {})
+    assert row is not None
+    for after in range(0, row["number"] or 0, TOGETHER):
+        values = {"after": after, "last": after + TOGETHER, "before": before}
+        if ids := [row["id"] for row in await database.all(sql, values)]:
+            yield ids
 
 
 async def _delete(database: Database, image_ids: list[str]) -> None:

@@ -22,8 +22,6 @@ CREATE TABLE jobs (
 
 CREATE INDEX jobs_unfinished ON jobs (number) WHERE status IN ('queued', 'running');
 
-CREATE INDEX jobs_by_status ON jobs (status);
-
 CREATE TABLE images (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -53,7 +51,7 @@ CREATE TABLE messages (
     channel TEXT NOT NULL,
     message_id TEXT NOT NULL,
     thread TEXT NOT NULL,
-    image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE, image_number INTEGER NOT NULL DEFAULT 0, requester TEXT NOT NULL DEFAULT '', private INTEGER NOT NULL DEFAULT 0 CHECK (private IN (0, 1)),
     UNIQUE (platform, channel, message_id, image_id)
 ) STRICT;
 
@@ -91,6 +89,32 @@ CREATE INDEX jobs_by_requester ON jobs (requester, number);
 
 CREATE INDEX jobs_by_space ON jobs (space, number);
 
-CREATE INDEX jobs_by_end ON jobs (finished_at) WHERE finished_at IS NOT NULL;
-
 CREATE INDEX images_by_requester ON images (requester, number);
+
+CREATE TABLE job_counts (
+    status TEXT PRIMARY KEY,
+    jobs INTEGER NOT NULL CHECK (jobs >= 0)
+) STRICT;
+
+CREATE TRIGGER job_is_counted AFTER INSERT ON jobs BEGIN
+    UPDATE job_counts SET jobs = jobs + 1 WHERE status = NEW.status;
+END;
+
+CREATE TRIGGER moved_job_is_counted AFTER UPDATE OF status ON jobs BEGIN
+    UPDATE job_counts SET jobs = jobs - 1 WHERE status = OLD.status;
+    UPDATE job_counts SET jobs = jobs + 1 WHERE status = NEW.status;
+END;
+
+CREATE TRIGGER deleted_job_is_not_counted AFTER DELETE ON jobs BEGIN
+    UPDATE job_counts SET jobs = jobs - 1 WHERE status = OLD.status;
+END;
+
+CREATE INDEX jobs_by_end ON jobs (finished_at, status, created_at, failure_code) WHERE finished_at IS NOT NULL;
+
+CREATE INDEX jobs_that_refine ON jobs (json_extract(request, '$.image_id')) WHERE status IN ('queued', 'running');
+
+CREATE INDEX images_for_all ON images (space, number) WHERE audience = space AND NOT age_restricted;
+
+CREATE INDEX images_for_all_ages ON images (requester, number) WHERE NOT age_restricted;
+
+CREATE INDEX messages_by_requester ON messages (requester, platform, channel, private, image_number);

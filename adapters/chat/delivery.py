@@ -122,8 +122,9 @@ class Deliveries:
             await self.in_the_end(delivery.run, Exception)
         finally:
             delivery.tell_first(None)
-            self.live[delivery.limited_by] -= 1
-            self.painted[delivery.limited_by] -= delivery.is_painted
+            # Only what is above 0 is kept: channels come and go.
+            self.live -= Counter({delivery.limited_by: 1})
+            self.painted -= Counter({delivery.limited_by: int(delivery.is_painted)})
             del self._at_work[delivery.job.id]
 
     async def in_the_end(self, work: Callable[[], Awaitable[T]], mishap: type[Exception]) -> T:

@@ -1,5 +1,7 @@
 """What a platform refuses, told apart by what can still be done: try again, take another way, send less."""
 
+import aiohttp
+
 
 class Mishap(Exception):
     """The platform did not do what it was asked, or it is not known whether it did."""
@@ -22,3 +24,14 @@ class Unreachable(Mishap):
 
 class TooLarge(Mishap):
     """The files are larger than they may be here."""
+
+
+def why(error: BaseException | None) -> str:
+    """For the log, without the request that aiohttp would show: its address and headers let in whoever has them."""
+    match error:
+        case aiohttp.ClientResponseError():
+            return f"HTTP {error.status} {error.message}"
+        case aiohttp.InvalidURL():
+            return "an address that is none"
+        case _:
+            return repr(error)

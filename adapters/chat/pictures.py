@@ -1,6 +1,9 @@
-"""Pictures that people bring: no more is read than is allowed, whatever was said of the size."""
+"""Pictures that people bring: they lie at the platform, and no more is read than is allowed, whatever was said."""
+
+import re
 
 import aiohttp
+import yarl
 
 from bot.errors import BadRequest, Mistake
 from bot.pictures import BYTES_MAX
@@ -9,6 +12,18 @@ from bot.pictures import BYTES_MAX
 FETCH_SECONDS = 30.0
 #: Bytes that are read at a time.
 CHUNK = 2**16
+
+
+def lies_at(address: str, hosts: re.Pattern[str], api: str) -> bool:
+    """By HTTPS at one of these hosts, or where the platform's API is."""
+    try:
+        url, home = yarl.URL(address), yarl.URL(api)
+        host = url.host or ""
+    except ValueError:
+        return False
+    # With a port, or somebody before the host, there is more in the authority.
+    is_one = (url.scheme, url.authority) == ("https", host) and hosts.fullmatch(host) is not None
+    return is_one or (url.scheme, url.authority) == (home.scheme, home.authority)
 
 
 async def limited(response: aiohttp.ClientResponse) -> bytes:

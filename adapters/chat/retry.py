@@ -13,6 +13,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from adapters.chat.mishaps import why
+
 #: Seconds between two tries, at most.
 RETRY_MOST = 60.0
 
@@ -41,4 +43,4 @@ async def again_and_again(
 
 
 def _log_mishap(state: RetryCallState) -> None:
-    log.info("tried again", why=repr(state.outcome and state.outcome.exception()), tries=state.attempt_number)
+    log.info("tried again", why=why(state.outcome.exception() if state.outcome else None), tries=state.attempt_number)

@@ -48,7 +48,7 @@ class Intake:
         try:
             await self._acknowledge(interaction, place, words, hidden)
         except Mishap as error:
-            # Too late, or taken already. Nobody would see an answer, so nothing is begun.
+            # Too late. Nobody would see an answer, so nothing is begun.
             log.warning("an interaction could not be acknowledged", why=str(error))
             return
         try:
@@ -127,18 +127,24 @@ def in_time(look_up: Callable[P, Awaitable[None]]) -> Callable[P, Coroutine[Any,
 
 
 async def at_once(respond: Callable[[], Awaitable[Any]]) -> None:
-    """Once more where the connection broke: Discord closes those that were idle. Raises Mishap."""
+    """Once more where the connection broke: Discord closes those that were idle. Raises Mishap.
+
+    What Discord has already is fine: an answer may have been lost, and one interaction is one job, however often it
+    comes.
+    """
+    try:
+        await _responded(respond)
+    except Passing:
+        await _responded(respond)
+
+
+async def _responded(respond: Callable[[], Awaitable[Any]]) -> None:
     try:
         with told_apart():
             await respond()
-    except Passing:
-        try:
-            with told_apart():
-                await respond()
-        except Unreachable as error:
-            # Then the first one arrived.
-            if error.code != ACKNOWLEDGED:
-                raise
+    except Unreachable as error:
+        if error.code != ACKNOWLEDGED:
+            raise
 
 
 async def refuse(interaction: Interaction, words: Words, error: Exception, *, hidden: bool = True) -> None:
@@ -151,7 +157,7 @@ async def refuse(interaction: Interaction, words: Words, error: Exception, *, hi
         with told_apart():
             await _refuse(interaction, text, hidden)
     except Mishap as failure:
-        log.warning("a refusal could not be told", refusal=text, why=str(failure))
+        log.warning("a refusal could not be told", refused=type(error).__name__, why=str(failure))
 
 
 async def _refuse(interaction: Interaction, text: str, hidden: bool) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import aiohttp
 import discord
 
-from adapters.chat.mishaps import Passing, TooLarge, Unreachable
+from adapters.chat.mishaps import Passing, TooLarge, Unreachable, why
 
 TOO_LARGE = 40005
 #: What aiohttp says while the library has closed its connections and not opened new ones.
@@ -43,10 +43,10 @@ def told_apart() -> Iterator[None]:
             raise TooLarge(str(error)) from error
         if error.status >= 500 or error.status == 429 or error.code in NOT_NOW or _says_nothing_of_this(error):
             raise Passing(str(error)) from error
-        why = f"{error.text or error.response.reason} (Discord's code {error.code})"
-        raise Unreachable(why, GONE.get(error.code, "message"), error.code) from error
+        told = f"{error.text or error.response.reason} (Discord's code {error.code})"
+        raise Unreachable(told, GONE.get(error.code, "message"), error.code) from error
     except (TimeoutError, discord.RateLimited, aiohttp.ClientError, OSError) as error:
-        raise Passing(repr(error)) from error
+        raise Passing(why(error)) from error
     except RuntimeError as error:
         if str(error) != CLOSED:
             raise

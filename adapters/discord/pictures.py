@@ -1,5 +1,6 @@
 """Pictures that are no images of ours: found in what Discord sends, judged before they are fetched."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,13 +8,17 @@ import aiohttp
 import discord
 import structlog
 
-from adapters.chat.pictures import FETCH_SECONDS, limited, too_large
+from adapters.chat.mishaps import why
+from adapters.chat.pictures import FETCH_SECONDS, lies_at, limited, too_large
 from bot.errors import BadRequest, Mistake
 from bot.pictures import BYTES_MAX, FORMATS
 
 TYPES = tuple(f"image/{form.lower()}" for form in FORMATS)
 #: What the CDN answers of files that are deleted, or whose address has expired.
 GONE = (403, 404, 410)
+
+#: Hosts where Discord keeps files, and copies of what lies elsewhere.
+DISCORD = re.compile(r"([a-z0-9-]+\.)*discord(app)?\.(com|net)")
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +44,8 @@ class Found:
     async def fetch(self) -> bytes:
         """No more than is allowed, whatever Discord said of the size. Raises BadRequest where it does not come."""
         self.check()
+        if not lies_at(self.url, DISCORD, discord.http.Route.BASE):
+            raise BadRequest(Mistake("picture", "This picture does not lie at Discord.", "not_there"))
         limit = aiohttp.ClientTimeout(total=FETCH_SECONDS)
         try:
             async with (
@@ -52,7 +59,7 @@ class Found:
                     raise _not_now()
                 return await limited(response)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            log.info("a picture could not be fetched", why=repr(error))
+            log.info("a picture could not be fetched", why=why(error))
             raise _not_now() from error
 
 

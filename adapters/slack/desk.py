@@ -11,7 +11,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from adapters.chat.delivery import Deliveries
 from adapters.chat.memory import Remembered
-from adapters.chat.mishaps import Mishap, Unreachable
+from adapters.chat.mishaps import Mishap, Unreachable, why
 from adapters.chat.refusals import Unclear, explained
 from adapters.slack import render, reports
 from adapters.slack.blocks import Shown
@@ -247,7 +247,7 @@ class Desk:
                 text=shown.text, blocks=shown.blocks, response_type="ephemeral", replace_original=False
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.info("could not be told in answer", why=repr(error))
+            log.info("could not be told in answer", why=why(error))
             return False
         return answer.status_code == 200
 

@@ -7,7 +7,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.chat.mishaps import Unreachable
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Note
-from adapters.slack.people import PLATFORM, People, asker_of
+from adapters.slack.people import People, asker_of
 from adapters.slack.views import IMAGES_SHOWN, View, home
 from adapters.slack.words import words_for
 from bot.errors import Refused
@@ -51,9 +51,8 @@ class Home:
         return note.files.get(image.id) if note else None
 
     async def _waiting(self, asker: Asker) -> list[tuple[Job, Queued | Started | Progress]]:
-        owed = [one.job for one in await self._service.undelivered(PLATFORM)]
         found: list[tuple[Job, Queued | Started | Progress]] = []
-        for job in [job for job in owed if job.requester == asker.requester and not job.status.over]:
+        for job in self._service.unfinished(asker):
             try:
                 async with aclosing(self._service.follow(job.id, asker)) as stream:
                     event = await anext(stream)

@@ -9,7 +9,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError, SlackRequestError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from adapters.chat.mishaps import Passing, Unreachable
+from adapters.chat.mishaps import Passing, Unreachable, why
 
 #: Of Slack's errors those that say "not now".
 NOT_NOW = {
@@ -44,7 +44,7 @@ class Web(AsyncWebClient):
         try:
             return await super().api_call(*args, **more)
         except (AttributeError, ValueError) as error:
-            raise SlackRequestError(f"The answer was none of Slack's: {error!r}") from error
+            raise SlackRequestError(f"The answer was none of Slack's: {why(error)}") from error
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def told_apart() -> Iterator[None]:
             raise Passing(str(error)) from error
         raise Unreachable(code, GONE.get(code, "permission")) from error
     except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Passing(repr(error)) from error
+        raise Passing(why(error)) from error
 
 
 def code_of(error: SlackApiError) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, TypeVar
 
 import aiohttp
@@ -123,7 +124,11 @@ class People:
         return found if until > self._clock() else None
 
     def _remember(self, key: str, found: Any) -> None:
-        self._known[key] = (self._clock() + REMEMBERED, found)
+        now = self._clock()
+        # All are remembered equally long, so that whoever was asked about first is forgotten first.
+        for old in list(takewhile(lambda old: self._known[old][0] <= now, self._known)):
+            del self._known[old]
+        self._known[key] = (now + REMEMBERED, found)
 
 
 def _unknown(why: str) -> Room:

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
-import yarl
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.chat.mishaps import Unreachable
-from adapters.chat.pictures import FETCH_SECONDS, limited, too_large
+from adapters.chat.pictures import FETCH_SECONDS, lies_at, limited, too_large
 from adapters.chat.refusals import Unclear
 from adapters.slack.mishaps import told_apart
 from bot.errors import BadRequest, Mistake
@@ -44,35 +43,25 @@ async def fetched(file: Mapping[str, Any], client: AsyncWebClient) -> bytes:
         file = picture_of([await _looked_up(file, client)])
     if int(file.get("size") or 0) > BYTES_MAX:
         raise too_large()
+    address = str(file.get("url_private") or "")
+    if not lies_at(address, SLACK, client.base_url):
+        # Whatever an event says, nobody but Slack gets the token.
+        raise BadRequest(Mistake("picture", "This picture does not lie at Slack.", "not_there"))
     headers = {"Authorization": f"Bearer {client.token}"}
     timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(_at_slack(file["url_private"], client), headers=headers, allow_redirects=False) as response,
+            session.get(address, headers=headers, allow_redirects=False) as response,
         ):
             response.raise_for_status()
             # A redirect leads there, too.
             if response.status != 200 or response.content_type == "text/html":
                 raise BadRequest(Mistake("picture", "Slack shows a page to sign in instead.", "not_there"))
             return await limited(response)
-    except (aiohttp.ClientError, TimeoutError, KeyError) as error:
+    except (aiohttp.ClientError, TimeoutError) as error:
         message = "Slack does not give out this picture now. It may be gone; else trying again helps."
         raise BadRequest(Mistake("picture", message, "not_now")) from error
-
-
-def _at_slack(address: str, client: AsyncWebClient) -> yarl.URL:
-    """Whatever an event says, nobody but Slack gets the token. Raises BadRequest."""
-    foreign = BadRequest(Mistake("picture", "This picture does not lie at Slack.", "not_there"))
-    api = yarl.URL(client.base_url)
-    try:
-        url = yarl.URL(address)
-    except ValueError as error:
-        raise foreign from error
-    is_slacks = url.scheme == "https" and SLACK.fullmatch(url.host or "") is not None
-    if is_slacks or (url.scheme, url.authority) == (api.scheme, api.authority):
-        return url
-    raise foreign
 
 
 async def _looked_up(file: Mapping[str, Any], client: AsyncWebClient) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ import structlog
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from adapters.chat.memory import Seen
+from adapters.chat.mishaps import why
 from adapters.chat.refusals import Unclear, explained
 from adapters.slack import render
 from adapters.slack.desk import ANSWER_MOST, Ask, Desk
@@ -136,5 +137,5 @@ class Presses:
                 return
             log.info("a question could not be replaced", status=answer.status_code)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.info("a question could not be replaced", why=repr(error))
+            log.info("a question could not be replaced", why=why(error))
         await self._desk.tell(ask, shown)

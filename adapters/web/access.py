@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Request, Security
+from fastapi.security import HTTPBearer
 
 from bot.policy import Asker
 
 #: Everybody who reaches a server without keys, which listens on loopback only.
 LOCAL = Asker("web:local", "web:local")
+
+#: For the description alone; `Keys` decides.
+KEY = Security(HTTPBearer(scheme_name="key", auto_error=False, description="One of LIMNER_API_KEYS, if any are set."))
 
 
 class Keys:
@@ -38,7 +42,7 @@ def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-def asker_of(request: Request) -> Asker:
+def asker_of(request: Request, _: Annotated[object, KEY] = None) -> Asker:
     keys: Keys = request.app.state.keys
     found = keys.asker(request.headers.get("authorization"))
     if found is None:

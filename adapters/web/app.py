@@ -3,16 +3,17 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from adapters.web import problems, render
-from adapters.web.access import CurrentAsker, Keys, asker_of
+from adapters.web.access import KEY, CurrentAsker, Keys, asker_of
 from adapters.web.bodies import (
     GenerateBody,
     Health,
@@ -22,7 +23,6 @@ from adapters.web.bodies import (
     JobBody,
     JobDetails,
     PaintedBody,
-    Problem,
     RefineBody,
     StatusBody,
 )
@@ -35,7 +35,6 @@ from bot.policy import Asker
 from bot.service import Service
 
 NO_DOORS: Mapping[str, ASGIApp] = MappingProxyType({})
-PROBLEMS = {"4XX": {"model": Problem}, "5XX": {"model": Problem}}
 
 
 def service_of(request: Request) -> Service:
@@ -45,16 +44,31 @@ def service_of(request: Request) -> Service:
 
 CurrentService = Annotated[Service, Depends(service_of)]
 Limit = Annotated[int, Query(ge=1, le=100)]
+PARTS: dict[int | str, dict[str, Any]] = {206: {"description": "The parts that Range names"}}
 #: Seconds.
 PreviewInterval = Annotated[float | None, Query(ge=0.2, le=600, allow_inf_nan=False)]
 
-router = APIRouter(responses={status: dict(body) for status, body in PROBLEMS.items()})
+
+class Png(FileResponse):
+    """Ignores a Range that is nonsense or beyond the end, as RFC 9110 allows: Starlette refuses it in plain text."""
+
+    media_type = "image/png"
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except (MalformedRangeHeader, RangeNotSatisfiable):
+            return []
+
+
+router = APIRouter(responses=problems.DESCRIBED)
 
 
 def build(service: Service, api_keys: Sequence[str], doors: Mapping[str, ASGIApp] = NO_DOORS) -> FastAPI:
     """`doors`: path -> what takes all that is POSTed there, and knows by itself from whom it is."""
     # The interactive pages would load scripts from elsewhere; /openapi.json has all that they show.
-    app = FastAPI(title="Limner", version=__version__, docs_url=None, redoc_url=None)
+    app = problems.Described(title="Limner", version=__version__, docs_url=None, redoc_url=None)
     app.state.service = service
     app.state.keys = Keys(api_keys)
     app.add_middleware(BodyLimit, doors=doors.keys())
@@ -81,14 +95,14 @@ async def refine(body: RefineBody, service: CurrentService, asker: CurrentAsker)
     return await _wait(await service.refine(body.refinement(), asker), service, asker)
 
 
-@router.get("/download/{image_id}", response_class=FileResponse)
-async def download(image_id: str, request: Request, service: CurrentService, proof: str | None = None) -> FileResponse:
+@router.get("/download/{image_id}", response_class=Png, dependencies=[KEY], responses=PARTS)
+async def download(image_id: str, request: Request, service: CurrentService, proof: str | None = None) -> Png:
     """The PNG. The proof of a link stands for a key."""
     if proof is None:
         image = await service.image(image_id, asker_of(request))
     else:
         image = await service.linked(image_id, proof)
-    return FileResponse(service.file(image), media_type="image/png", filename=f"{image.id}.png")
+    return Png(service.file(image), filename=f"{image.id}.png")
 
 
 @router.post("/jobs", status_code=202)
@@ -147,7 +161,7 @@ async def images(
 @router.get("/images/{image_id}")
 async def image(image_id: str, service: CurrentService, asker: CurrentAsker) -> ImageDetails:
     found = await service.image(image_id, asker)
-    return render.details(found, await service.children(found))
+    return render.details(found, await service.children(found, asker))
 
 
 @router.delete("/images/{image_id}", status_code=204)
@@ -167,7 +181,7 @@ async def healthz() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz", response_model=Health)
+@router.get("/readyz", response_model=Health, responses={503: {"model": Health, "description": "Not yet"}})
 async def readyz(service: CurrentService) -> Response | Health:
     """A worker is ready to paint. Until then jobs are accepted and wait."""
     now = await service.status()

@@ -1,4 +1,5 @@
-"""The JSON that goes in and out. Types only: ranges and sentences are the core's, the same for every platform."""
+"""The JSON that goes in and out. Only types are checked here: ranges and sentences are the core's, the same for every
+platform, and stand here for the description."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -7,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic_core import PydanticKnownError
 
 from bot.jobs import ImageRequest, Quality, Refinement, Sampler
+from bot.prompts import GUIDANCE_MAX, IMAGES_MAX, PROMPT_LIMIT, SEED_MAX, SIDE_MAX, SIDE_MIN, SIDE_UNIT, STEPS_MAX
 
 
 def _whole(text: str) -> str:
@@ -22,6 +24,22 @@ Text = Annotated[StrictStr, AfterValidator(_whole)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
+def _told(**limits: Any) -> Any:
+    """In the description, and not checked."""
+    return Field(json_schema_extra=limits)
+
+
+Prompt = Annotated[Text, _told(minLength=1, maxLength=PROMPT_LIMIT)]
+NegativePrompt = Annotated[Text, _told(maxLength=PROMPT_LIMIT)]
+Side = Annotated[StrictInt, _told(minimum=SIDE_MIN, maximum=SIDE_MAX, multipleOf=SIDE_UNIT)]
+Steps = Annotated[StrictInt, _told(minimum=1, maximum=STEPS_MAX)]
+Guidance = Annotated[Number, _told(minimum=0, maximum=GUIDANCE_MAX)]
+Part = Annotated[Number, _told(exclusiveMinimum=0, maximum=1)]
+ProperPart = Annotated[Number, _told(exclusiveMinimum=0, exclusiveMaximum=1)]
+Seed = Annotated[StrictInt, _told(minimum=0, maximum=SEED_MAX)]
+Count = Annotated[StrictInt, _told(minimum=1, maximum=IMAGES_MAX)]
+
+
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -31,19 +49,19 @@ class Body(BaseModel):
 
 
 class GenerateBody(Body):
-    prompt: Annotated[Text, Field(examples=["A cat in a hat"])]
-    negative_prompt: Text | None = None
-    width: StrictInt | None = None
-    height: StrictInt | None = None
+    prompt: Annotated[Prompt, Field(examples=["A cat in a hat"])]
+    negative_prompt: NegativePrompt | None = None
+    width: Side | None = None
+    height: Side | None = None
     quality: Quality | None = None
     style: Text | None = None
-    num_inference_steps: StrictInt | None = None
-    guidance_scale: Number | None = None
-    guidance_end: Number | None = None
-    refine_at: Number | None = None
-    seed: StrictInt | None = None
+    num_inference_steps: Steps | None = None
+    guidance_scale: Guidance | None = None
+    guidance_end: Part | None = None
+    refine_at: ProperPart | None = None
+    seed: Seed | None = None
     sampler: Sampler | None = None
-    num_images: StrictInt | None = None
+    num_images: Count | None = None
 
     def request(self) -> ImageRequest:
         return ImageRequest(**self.given())
@@ -52,15 +70,15 @@ class GenerateBody(Body):
 class RefineBody(Body):
     #: The image to refine.
     id: Text
-    prompt: Annotated[Text, Field(examples=["warmer light"])]
-    negative_prompt: Text | None = None
-    strength: Number | None = None
+    prompt: Annotated[Prompt, Field(examples=["warmer light"])]
+    negative_prompt: NegativePrompt | None = None
+    strength: Part | None = None
     quality: Quality | None = None
     style: Text | None = None
-    num_inference_steps: StrictInt | None = None
-    guidance_scale: Number | None = None
-    guidance_end: Number | None = None
-    seed: StrictInt | None = None
+    num_inference_steps: Steps | None = None
+    guidance_scale: Guidance | None = None
+    guidance_end: Part | None = None
+    seed: Seed | None = None
     sampler: Sampler | None = None
 
     def refinement(self) -> Refinement:

@@ -1,5 +1,6 @@
 """Everything that goes wrong -> RFC 9457 problem details, each with a stable code."""
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -8,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from adapters.web.bodies import Problem
 from bot.errors import (
@@ -69,7 +71,22 @@ CODE_OF_STATUS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
 }
 
+#: What any route may answer, for the description.
+DESCRIBED: dict[int | str, dict[str, Any]] = {
+    statuses: {"description": words, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    for statuses, words in (("4XX", "Refused"), ("5XX", "Not now, or not as it should be"))
+}
+
 log = structlog.get_logger(__name__)
+
+
+class Described(FastAPI):
+    """FastAPI itself would describe problems as plain JSON, or as what else their route answers with."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        return document
 
 
 def problem(
@@ -129,6 +146,7 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     code = CODE_OF_STATUS.get(status, "refused")
+    headers = dict(error.headers or {})
     match status:
         case HTTPStatus.BAD_REQUEST:
             detail = "The body cannot be read: it must be JSON in UTF-8, without deep nesting and endless numbers."
@@ -136,9 +154,18 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
             detail = "There is no such route; /openapi.json lists them all."
         case HTTPStatus.METHOD_NOT_ALLOWED:
             detail = f"This route does not take {request.method}; /openapi.json lists what it takes."
+            headers["Allow"] = ", ".join(_allowed(request))
         case _:
             detail = str(error.detail)
-    return problem(status, code, detail, headers=dict(error.headers or {}))
+    return problem(status, code, detail, headers=headers)
+
+
+def _allowed(request: Request) -> Iterator[str]:
+    """All that the path takes; routing itself names the methods of the first route alone."""
+    for method in ("GET", "HEAD", "POST", "DELETE"):
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            yield method
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -50,6 +50,8 @@ ENVIRONMENT = {
 }
 #: Seconds; for a step, a decode or the loading of the refiner, whichever is slowest.
 STEP_TIMEOUT = 300.0
+#: Starts a worker that speaks bot/inference/wire.py over its standard input and output.
+COMMAND = (sys.executable, "-m", "bot.inference.worker")
 #: How often a stuck worker is looked for within that time.
 LOOKS = 10
 #: Seconds that a worker gets to end by itself once its pipe is closed.
@@ -69,9 +71,17 @@ class Run:
 class LocalExecutor:
     """Implements bot.ports.Executor."""
 
-    def __init__(self, load: Load, environment: Mapping[str, str], *, step_timeout: float = STEP_TIMEOUT) -> None:
+    def __init__(
+        self,
+        load: Load,
+        environment: Mapping[str, str],
+        *,
+        step_timeout: float = STEP_TIMEOUT,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
         """`step_timeout`: seconds without a finished step, after which a worker that has jobs is ended."""
         self._load = load
+        self._command = command
         self._environment = {**ENVIRONMENT, **environment}
         self._step_timeout = step_timeout
         self._status = WorkerStatus(name="local", state=WorkerState.STARTING)
@@ -160,9 +170,7 @@ class LocalExecutor:
     async def _one_life(self) -> bool:
         """Of one worker process, from its start to its end. True if it was able to work in between."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "bot.inference.worker",
+            *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=self._environment,
@@ -183,9 +191,12 @@ class LocalExecutor:
             stuck = watch.done()
             watch.cancel()
             self._process = None
+            was_loading = self._status.state is WorkerState.STARTING
+            # To end takes some a while; jobs that were given to one meanwhile would lose an attempt.
+            self._set(state=WorkerState.FAILED)
             await _end(process)
         how = f"took no step for {self._step_timeout:g} seconds" if stuck else _how_it_ended(process.returncode)
-        self._bury(process, how)
+        self._bury(process, how, was_loading=was_loading)
         return was_well
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
@@ -221,11 +232,10 @@ class LocalExecutor:
             case Alive():
                 pass
 
-    def _bury(self, process: asyncio.subprocess.Process, how: str) -> None:
+    def _bury(self, process: asyncio.subprocess.Process, how: str, *, was_loading: bool) -> None:
         log.error("worker ended", pid=process.pid, how=how)
-        loading = self._status.state is WorkerState.STARTING
-        detail = (self._status.detail if loading else None) or f"The worker process {how}."
-        self._set(state=WorkerState.FAILED, pid=None, detail=detail)
+        detail = (self._status.detail if was_loading else None) or f"The worker process {how}."
+        self._set(pid=None, detail=detail)
         for run in self._runs.values():
             run.news.put_nowait(WorkerDied(f"The worker process {how}."))
 
@@ -254,7 +264,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     assert process.stdin is not None
     process.stdin.close()
     try:
-        await asyncio.wait_for(process.wait(), FAREWELL)
+        async with asyncio.timeout(FAREWELL):
+            await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()

@@ -70,7 +70,7 @@ async def test_a_refinement_is_asked_again_of_the_same_parent(limner: OpenLimner
         second = await service.again(child.id, ANN)
         (sibling,) = await painted(service, second)
 
-        assert await service.children(parent) == [child.id, sibling.id]
+        assert await service.children(parent, ANN) == [child.id, sibling.id]
 
     assert second.request == replace(first.request, seed=second.request.seed)
 

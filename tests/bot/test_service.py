@@ -223,7 +223,7 @@ async def test_a_refined_image_knows_its_parent_and_the_parent_its_children(limn
         (first,), (second,) = children
         pixels = service.file(parent).read_bytes()
 
-        assert await service.children(parent) == [first.id, second.id]
+        assert await service.children(parent, ANN) == [first.id, second.id]
 
     assert executor.works[-1].source == pixels
     assert first.recipe is not None

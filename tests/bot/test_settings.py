@@ -309,6 +309,17 @@ def test_a_mistake_elsewhere_shows_no_secret(monkeypatch: pytest.MonkeyPatch, va
     assert "hush" not in everything_told()
 
 
+@pytest.mark.parametrize("wrong", ['{ hush-hush = "hush" }', '[["hush-hush"]]', '[{ hush = "hush" }]'])
+@pytest.mark.parametrize("variable", [*TOKENS, "api_keys"])
+def test_a_secret_of_a_wrong_kind_is_not_shown_by_its_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, wrong: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("limner.toml").write_text(f"{variable.lower()} = {wrong}\n")
+
+    assert "hush" not in everything_told()
+
+
 def test_a_missing_key_shows_no_other_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "hush")
     monkeypatch.setenv("LIMNER_HTTP_HOST", "0.0.0.0")

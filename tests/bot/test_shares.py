@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from bot.engine import TELLING_PAUSE
 from bot.errors import QueueFull, ShareFull
 from bot.events import Event, Queued, Started
 from bot.jobs import Job
 from bot.policy import Asker, Weights
 from bot.scheduler import Scheduler
+from bot.telling import PAUSE
 from storage.jobs import Jobs
 from tests.bot.asking import ADMIN, ANN, BOB, EVE, MODERATOR, ask, painted, reach
 from tests.bot.slow_stores import Slow
@@ -123,7 +123,7 @@ async def test_who_waits_is_told_of_their_place_now_and_then_and_not_at_each_cla
 
     assert places[0] == 60
     assert places == sorted(places, reverse=True)
-    assert len(places) <= 2 + seconds / TELLING_PAUSE
+    assert len(places) <= 2 + seconds / PAUSE
     assert not any(isinstance(event, Queued) for event in heard[len(places) :]), "never after it was started"
 
 
@@ -150,7 +150,7 @@ async def test_who_is_started_while_places_are_told_hears_of_no_place_any_more(
 async def test_nobody_pretends_to_know_when_the_end_of_a_very_long_line_is_ready(
     limner: OpenLimner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.engine.FORESEEN", 2)
+    monkeypatch.setattr("bot.telling.FORESEEN", 2)
     clock, executor = Clock(), FakeExecutor()
     executor.hold()
     async with limner(executor, clock=clock) as service:

@@ -34,11 +34,15 @@ class QuickApp(app.LimnerApp):
         super().__init__(*args, **{**more, "tempo": TEMPO})
 
 
+def hurry() -> None:
+    """serve() builds them from here."""
+    setattr(client, "LimnerClient", QuickClient)  # noqa: B010 - a plain assignment is none to mypy
+    setattr(connection, "LimnerApp", QuickApp)  # noqa: B010
+
+
 def main(step_seconds: str, slots: str, pace: str = "") -> None:
     if pace == "quick":
-        # serve() builds them from here.
-        setattr(client, "LimnerClient", QuickClient)  # noqa: B010 - a plain assignment is none to mypy
-        setattr(connection, "LimnerApp", QuickApp)  # noqa: B010
+        hurry()
     asyncio.run(serve(read_settings(), executor=FakeExecutor(step_seconds=float(step_seconds), slots=int(slots))))
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.jobs import Belongings, Delivery, Failure, Image, ImageRequest, Job, JobStatus, Message
+import storage.belongings
+from bot.jobs import Belongings, Delivery, Failure, Image, ImageRequest, Job, JobStatus, Message, together
 from storage.belongings import BelongingsStore
 from storage.database import Database
 from storage.deliveries import Deliveries
@@ -75,6 +76,12 @@ class Index:
         await self.deliveries.delivered(image_id, {image_id: message(image_id, space)})
         return painted
 
+    async def erase(self, requester: str) -> Belongings:
+        return together([piece async for piece in await self.belongings.erase(requester)])
+
+    async def erase_in(self, space: str, before: float, requester: str | None) -> Belongings:
+        return together([piece async for piece in await self.belongings.erase_in(space, before, requester)])
+
     async def rows(self) -> dict[str, int]:
         return {
             table: (await self.database.all(f"SELECT count(*) FROM {table}", {}))[0][0]
@@ -106,8 +113,8 @@ async def test_of_somebody_unknown_there_is_nothing(index: Index) -> None:
     await index.painted("cat")
 
     assert await index.belongings.of("test:ANN") == NOTHING
-    assert await index.belongings.erase("test:ANN") == NOTHING
-    assert await index.belongings.erase_in("test:STUDIO", 100, None) == NOTHING
+    assert await index.erase("test:ANN") == NOTHING
+    assert await index.erase_in("test:STUDIO", 100, None) == NOTHING
     assert await index.belongings.of(ANN) != NOTHING
 
 
@@ -135,7 +142,7 @@ async def test_a_picture_that_somebody_brought_is_theirs_too(index: Index) -> No
     await index.images.add(brought)
 
     assert await index.belongings.of(BOB) == replace(NOTHING, images=[brought])
-    assert await index.belongings.erase(BOB) == replace(NOTHING, images=[brought])
+    assert await index.erase(BOB) == replace(NOTHING, images=[brought])
     assert await index.images.get("brought") is None
 
 
@@ -145,13 +152,13 @@ async def test_erasing_takes_all_that_was_handed_out_and_nothing_else(index: Ind
     await index.painted("b", space=ELSEWHERE)
     found = await index.belongings.of(ANN)
 
-    assert await index.belongings.erase(ANN) == found
+    assert await index.erase(ANN) == found
 
     assert await index.belongings.of(ANN) == NOTHING
     assert await index.rows() == {"jobs": 1, "images": 1, "messages": 1, "deliveries": 1}
     assert await index.images.get("theirs") == theirs
-    assert await index.deliveries.of_image("theirs") == [message("theirs")]
-    assert await index.belongings.erase(ANN) == NOTHING, "a second time there is nothing left"
+    assert await index.erase(ANN) == NOTHING, "a second time there is nothing left"
+    assert await index.images.delete("theirs") == [message("theirs")]
 
 
 async def test_children_that_others_made_live_on_without_their_parent(index: Index) -> None:
@@ -159,7 +166,7 @@ async def test_children_that_others_made_live_on_without_their_parent(index: Ind
     theirs = await index.painted("theirs", requester=BOB, parent=parent)
     await index.painted("mine", parent=theirs)
 
-    await index.belongings.erase(ANN)
+    await index.erase(ANN)
 
     assert await index.images.get("theirs") == replace(theirs, parent_id=None)
     assert await index.images.children("theirs") == []
@@ -170,7 +177,7 @@ async def test_a_whole_family_may_go_at_once(index: Index) -> None:
     child = await index.painted("child", parent=parent)
     await index.painted("grandchild", parent=child)
 
-    await index.belongings.erase(ANN)
+    await index.erase(ANN)
 
     assert await index.rows() == dict.fromkeys(("jobs", "images", "messages", "deliveries"), 0)
 
@@ -184,7 +191,7 @@ async def test_a_job_that_is_not_over_stays_with_what_is_owed_and_is_not_said_to
     if status is JobStatus.RUNNING:
         await index.jobs.claim("waits", 20)
 
-    assert ids(await index.belongings.erase(ANN)) == (["cat"], ["cat"], ["cat"], ["cat"])
+    assert ids(await index.erase(ANN)) == (["cat"], ["cat"], ["cat"], ["cat"])
 
     assert ids(await index.belongings.of(ANN)) == (["waits"], [], [], ["waits"])
     assert [delivery.job.id for delivery in await index.deliveries.owed("test")] == ["waits"]
@@ -197,7 +204,7 @@ async def test_jobs_that_brought_nothing_go_too(index: Index) -> None:
     await index.jobs.fail("failed", Failure("code", "detail"), 30)
     await index.jobs.cancel("cancelled", 30)
 
-    assert ids(await index.belongings.erase(ANN))[0] == ["failed", "cancelled"]
+    assert ids(await index.erase(ANN))[0] == ["failed", "cancelled"]
     assert (await index.rows())["jobs"] == 0
 
 
@@ -206,10 +213,10 @@ async def test_of_a_space_goes_what_is_older_and_of_one_requester_if_asked(index
         await index.painted(image_id, requester=requester, at=at)
     await index.painted("elsewhere", space=ELSEWHERE)
 
-    assert ids(await index.belongings.erase_in(STUDIO, 20, ANN))[1] == ["old"]
-    assert ids(await index.belongings.erase_in(STUDIO, 20, "test:eve"))[1] == []
-    assert ids(await index.belongings.erase_in(STUDIO, 20, None))[1] == ["old too"]
-    assert ids(await index.belongings.erase_in(STUDIO, 21, None))[1] == ["new"]
+    assert ids(await index.erase_in(STUDIO, 20, ANN))[1] == ["old"]
+    assert ids(await index.erase_in(STUDIO, 20, "test:eve"))[1] == []
+    assert ids(await index.erase_in(STUDIO, 20, None))[1] == ["old too"]
+    assert ids(await index.erase_in(STUDIO, 21, None))[1] == ["new"]
     assert (await index.rows())["images"] == 1
     assert await index.images.get("elsewhere") is not None
 
@@ -217,15 +224,15 @@ async def test_of_a_space_goes_what_is_older_and_of_one_requester_if_asked(index
 async def test_a_job_stays_as_long_as_an_image_of_it_does(index: Index) -> None:
     await index.painted("cat", at=10, done_at=30)
 
-    assert await index.belongings.erase_in(STUDIO, 20, None) == NOTHING
+    assert await index.erase_in(STUDIO, 20, None) == NOTHING
     assert ids(await index.belongings.of(ANN)) == (["cat"], ["cat"], ["cat"], ["cat"])
-    assert ids(await index.belongings.erase_in(STUDIO, 31, None)) == (["cat"], ["cat"], ["cat"], ["cat"])
+    assert ids(await index.erase_in(STUDIO, 31, None)) == (["cat"], ["cat"], ["cat"], ["cat"])
 
 
 async def test_rules_and_blocks_are_nobodys_belongings(index: Index) -> None:
     await index.database.write("INSERT INTO blocks VALUES (:space, :requester)", {"space": STUDIO, "requester": ANN})
 
-    await index.belongings.erase(ANN)
+    await index.erase(ANN)
 
     assert len(await index.database.all("SELECT * FROM blocks", {})) == 1, "to be forgotten does not unblock"
 
@@ -233,21 +240,44 @@ async def test_rules_and_blocks_are_nobodys_belongings(index: Index) -> None:
 async def test_of_two_that_erase_the_same_at_once_one_gets_it(index: Index) -> None:
     await index.painted("cat")
 
-    erased = await asyncio.gather(index.belongings.erase(ANN), index.belongings.erase_in(STUDIO, 100, None))
+    erased = await asyncio.gather(index.erase(ANN), index.erase_in(STUDIO, 100, None))
 
     assert sorted(len(belongings.images) for belongings in erased) == [0, 1]
 
 
-async def test_erasing_that_fails_half_way_erases_nothing(index: Index) -> None:
-    await index.painted("cat")
+async def test_erasing_that_is_interrupted_has_erased_what_it_told_and_is_gone_on_with(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage.belongings, "TOGETHER", 1)
+    images = [await index.painted(image_id) for image_id in "abc"]
     before = await index.belongings.of(ANN)
 
-    keep = "CREATE TRIGGER keep BEFORE DELETE ON jobs BEGIN SELECT RAISE(ABORT, 'jobs are kept'); END"
+    keep = "CREATE TRIGGER keep BEFORE DELETE ON images WHEN OLD.id = 'c' BEGIN SELECT RAISE(ABORT, 'c is kept'); END"
     await index.database.write(keep, {})
-    with pytest.raises(sqlite3.IntegrityError, match="jobs are kept"):
-        await index.belongings.erase(ANN)
+    pieces = await index.belongings.erase(ANN)
+    told = [await anext(pieces), await anext(pieces)]
+    with pytest.raises(sqlite3.IntegrityError, match="c is kept"):
+        await anext(pieces)
 
-    assert await index.belongings.of(ANN) == before
+    assert together(told).images == images[:2]
+    left = await index.belongings.of(ANN)
+    assert (left.images, left.jobs, left.messages) == (images[2:], before.jobs, [message("c")])
+    await index.database.write("DROP TRIGGER keep", {})
+    assert ids(await index.erase(ANN)) == (["a", "b", "c"], ["c"], ["c"], ["a", "b", "c"])
+    assert await index.rows() == dict.fromkeys(("jobs", "images", "messages", "deliveries"), 0)
+
+
+async def test_others_write_while_much_is_erased(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage.belongings, "TOGETHER", 1)
+    for image_id in "abc":
+        await index.painted(image_id)
+
+    pieces = await index.belongings.erase(ANN)
+    await anext(pieces)
+    async with asyncio.timeout(1):
+        theirs = await index.painted("theirs", requester=BOB)
+    assert [len(piece.images) async for piece in pieces] == [1, 1, 0, 0, 0]
+    assert (await index.belongings.of(BOB)).images == [theirs]
 
 
 async def test_a_thousand_images_go_in_one_go(index: Index) -> None:
@@ -256,5 +286,5 @@ async def test_a_thousand_images_go_in_one_go(index: Index) -> None:
     values = f"n, '{ANN}', '{STUDIO}', n, '{'0' * 64}', 1, 1, 1, 1"
     await index.database.write(f"{thousand} INSERT INTO images ({columns}) SELECT {values} FROM n", {})
 
-    assert len((await index.belongings.erase(ANN)).images) == 1000
+    assert len((await index.erase(ANN)).images) == 1000
     assert (await index.rows())["images"] == 0

@@ -82,8 +82,8 @@ def test_an_index_of_a_newer_limner_is_told(data: Filled) -> None:
 def test_messages_deliveries_and_images_of_nothing_are_found(data: Filled) -> None:
     change(
         data,
-        "INSERT INTO messages VALUES (7, 'test', 's', 'c', 'm', 't', 'no image')",
-        "INSERT INTO messages VALUES (8, 'test', 's', 'c', 'n', 't', 'no image')",
+        "INSERT INTO messages VALUES (7, 'test', 's', 'c', 'm', 't', 'no image', 1, 'test:ann', 0)",
+        "INSERT INTO messages VALUES (8, 'test', 's', 'c', 'n', 't', 'no image', 2, 'test:ann', 0)",
         "INSERT INTO deliveries VALUES ('no job', 'test', 'owed', '', NULL)",
         "UPDATE images SET parent_id = 'no image' WHERE number = 1",
         "UPDATE images SET job_id = 'no job' WHERE number = 2",

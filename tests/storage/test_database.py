@@ -12,6 +12,7 @@ import pytest
 
 from bot.errors import CannotStart, StorageTrouble
 from storage.database import Database, Row, examine
+from storage.snapshot import reading
 
 ADD = "INSERT INTO notes (word, after) VALUES (:word, :after)"
 
@@ -390,3 +391,46 @@ async def test_an_examination_tells_of_a_newer_program(database: Database, path:
 
     assert found is not None
     assert "newer Limner (9999_future)" in found
+
+
+async def test_the_log_is_emptied_only_where_nobody_must_wait_for_a_reader(tmp_path: Path) -> None:
+    path = tmp_path / "limner.sqlite"
+    async with Database.open(path, now=0) as database:
+        await database.write("CREATE TABLE words (word TEXT)", {})
+        with reading(path) as reader:
+            reader.execute("SELECT * FROM words").fetchall()
+            await database.write("INSERT INTO words VALUES ('cat')", {})
+            async with asyncio.timeout(2):
+                await database.empty_log()
+        assert (tmp_path / "limner.sqlite-wal").stat().st_size > 0
+        await database.empty_log()
+        assert (tmp_path / "limner.sqlite-wal").stat().st_size == 0
+        (row,) = await database.change("PRAGMA busy_timeout", {})
+        assert row[0] == 5000, "all else waits as before"
+
+
+async def test_a_view_stays_as_it_was_and_cannot_write(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "limner.sqlite", now=0) as database:
+        await database.write("CREATE TABLE words (word TEXT)", {})
+        async with database.view() as view:
+            before = await view.execute_fetchall("SELECT * FROM words")
+            await database.write("INSERT INTO words VALUES ('cat')", {})
+            after = await view.execute_fetchall("SELECT * FROM words")
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                await view.execute("INSERT INTO words VALUES ('dog')")
+
+        assert (list(before), list(after)) == ([], [])
+        assert [row["word"] for row in await database.all("SELECT * FROM words", {})] == ["cat"]
+
+
+async def test_a_statement_that_fails_alone_leaves_nothing(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "limner.sqlite", now=0) as database:
+        await database.write("CREATE TABLE words (word TEXT UNIQUE)", {})
+        with pytest.raises(sqlite3.IntegrityError):
+            await database.write("INSERT INTO words VALUES ('cat'), ('dog'), ('cat')", {})
+
+        assert await database.all("SELECT * FROM words", {}) == []
+        assert [row[0] for row in await database.change("INSERT INTO words VALUES ('cat') RETURNING word", {})] == [
+            "cat"
+        ]
+        assert [row["word"] for row in await database.all("SELECT * FROM words", {})] == ["cat"]

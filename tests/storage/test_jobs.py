@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus, Refinement, Sampler
+from bot.ports import Over
 from storage.database import Database
 from storage.deliveries import Deliveries
 from storage.files import ImageFolder
@@ -322,8 +323,9 @@ async def test_jobs_that_ended_since_a_time_are_found_however_they_ended(jobs: J
     await jobs.claim("running", 40)
     await jobs.add(job("queued"))
 
-    assert {found.id for found in await jobs.over_since(30)} == {"done", "failed", "cancelled"}
-    assert await jobs.over_since(33) == []
+    assert await jobs.over_since(30) == Over(seconds=[20], failures=[FAILURE.code])
+    assert await jobs.over_since(29) == Over(seconds=[19, 20], failures=[FAILURE.code])
+    assert await jobs.over_since(33) == Over(seconds=[], failures=[])
 
 
 async def test_an_id_that_is_taken_owes_nothing_new(jobs: Jobs, database: Database) -> None:
@@ -352,3 +354,19 @@ async def test_jobs_are_counted_by_status_also_where_there_are_none(jobs: Jobs) 
         JobStatus.FAILED: 1,
         JobStatus.CANCELLED: 0,
     }
+
+
+async def test_counts_are_right_whoever_adds_moves_or_deletes_jobs(jobs: Jobs, database: Database) -> None:
+    for move in MOVES:
+        await jobs.add(job(move))
+        await jobs.claim(move, 20)
+    await jobs.finish("finish", [], 30)
+    await jobs.fail("fail", FAILURE, 30)
+    await jobs.cancel("cancel", 30)
+    await jobs.requeue("requeue", attempt_counts=True)
+    await jobs.cancel("cancel", 40)
+    await database.write("DELETE FROM jobs WHERE id IN ('finish', 'claim')", {})
+
+    counted = await database.all("SELECT status, count(*) AS jobs FROM jobs GROUP BY status", {})
+
+    assert await jobs.counts() == dict.fromkeys(JobStatus, 0) | {row["status"]: row["jobs"] for row in counted}

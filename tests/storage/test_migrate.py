@@ -11,6 +11,7 @@ import pytest
 import storage.migrate
 from bot.errors import DatabaseTooNew
 from storage.database import Database
+from storage.deliveries import Deliveries
 from storage.files import ImageFolder
 from storage.images import Images
 from storage.jobs import Jobs
@@ -209,6 +210,9 @@ async def test_what_was_made_before_there_were_audiences_is_open_to_its_space(
     assert (unfinished, newest) == (["job 0"], ["image 1"])
 
 
+TRIGGER = "CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM b; DELETE FROM c; END"
+
+
 async def test_all_tables_are_strict(connection: aiosqlite.Connection) -> None:
     await migrate(connection, now=0)
     lax = "SELECT name FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND NOT strict"
@@ -219,7 +223,45 @@ async def test_all_tables_are_strict(connection: aiosqlite.Connection) -> None:
 
 @pytest.mark.parametrize(
     ("script", "parts"),
-    [("", []), (" ;\n; ", []), ("A", ["A"]), ("A;\n\nB\n;", ["A", "B"]), ("A;B;C", ["A", "B", "C"])],
+    [
+        ("", []),
+        (" ;\n; ", []),
+        ("A", ["A"]),
+        ("A;\n\nB\n;", ["A", "B"]),
+        ("A;B;C", ["A", "B", "C"]),
+        (f"A; {TRIGGER}; B", ["A", TRIGGER, "B"]),
+        ("A;\n-- one; two\nB;", ["A", "-- one; two\nB"]),
+        ("A; SELECT ';'; B", ["A", "SELECT ';'", "B"]),
+        ("A; CREATE TRIGGER t BEGIN B;", ["A", "CREATE TRIGGER t BEGIN B;"]),
+    ],
 )
-def test_a_script_falls_apart_at_its_semicolons(script: str, parts: Iterable[str]) -> None:
+def test_a_script_falls_apart_where_its_statements_end(script: str, parts: Iterable[str]) -> None:
     assert statements(script) == parts
+
+
+async def test_an_index_from_before_job_counts_is_counted_and_its_messages_say_whose_they_are(
+    tmp_path: Path, connection: aiosqlite.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dict([*migrations().items()][:2])
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.migrate, "migrations", lambda: before)
+        await migrate(connection, now=1)
+    for number in range(3):
+        over = {"status": "done", "finished_at": 20} if number else {"status": "queued", "finished_at": None}
+        await connection.execute(OLD_JOB, {"id": f"job {number}", "space": "web:ann", **over})
+    for image_id, audience in (("open", "web:ann"), ("private", "")):
+        await connection.execute(OLD_IMAGE, {"id": image_id, "space": "web:ann", "sha256": "0" * 64})
+        await connection.execute("UPDATE images SET audience = ? WHERE id = ?", (audience, image_id))
+        shown = ("web", "web:ann", "channel", image_id, "", image_id)
+        columns = "platform, space, channel, message_id, thread, image_id"
+        await connection.execute(f"INSERT INTO messages ({columns}) VALUES (?, ?, ?, ?, ?, ?)", shown)
+
+    async with Database.open(tmp_path / "limner.sqlite", now=2) as database:
+        counts = await Jobs(database).counts()
+        newest = [
+            await Deliveries(database).newest_of_requester("web:ann", "web", "channel", private=private)
+            for private in (False, True)
+        ]
+
+    assert {status.value: count for status, count in counts.items() if count} == {"queued": 1, "done": 2}
+    assert newest == ["open", "private"]

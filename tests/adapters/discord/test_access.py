@@ -281,6 +281,13 @@ async def test_what_may_not_be_seen_is_answered_like_what_never_was(
             found = await open_door(there)
             assert found == await open_door(never), door
             assert found.text == UNKNOWN
+        for action in ("delete", "confirm_delete"):
+            found, other = [
+                await outcome(await press(ben, planted(one.channel, f"limner:{action}:{one.image_id}"), action))
+                for one in (there, never)
+            ]
+            assert found == other
+            assert found.text == UNKNOWN
 
 
 async def test_a_moderator_deletes_what_they_see_and_nothing_else(

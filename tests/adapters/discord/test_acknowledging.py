@@ -75,7 +75,7 @@ class Stalled:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._go_on = asyncio.Event()
-        for method in ("all", "transact"):
+        for method in ("all", "_in_turn"):
             monkeypatch.setattr(Database, method, self._late(getattr(Database, method)))
 
     def _late(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -180,3 +180,13 @@ async def test_what_reaches_the_bot_too_late_changes_nothing(
         ]
         assert art.messages == [message, dog]
         assert (await kept.jobs(limner, ada), await kept.images(limner, ada)) == (2, 2)
+
+
+async def test_an_acknowledgement_that_discord_took_and_answered_with_an_error_begins_the_job(
+    discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person
+) -> None:
+    async with bot():
+        # discord.py tries again by itself, and is told that there is an answer already.
+        discord.fail("POST", CALLBACK, status=500, taken=True)
+        asked = await ada.command(art, "generate", prompt="a cat")
+        await asked.until(lambda asked: "Your picture will be here" in asked.text, 8)

@@ -18,7 +18,8 @@ from tests.adapters.discord.delivering import (
     settled,
     shown_in,
 )
-from tests.fakes.discord import Channel, FakeDiscord, Person
+from tests.adapters.discord.watching import paint
+from tests.fakes.discord import Channel, FakeDiscord, Guild, Person
 from tests.fakes.executor import FakeExecutor
 
 
@@ -181,3 +182,15 @@ async def test_a_cancellation_is_told_in_the_same_message(
         assert pressed.acknowledged
         assert message.attachments == []
     assert art.record == [message]
+
+
+async def test_a_channel_in_which_nothing_is_told_any_more_is_not_remembered(
+    discord: FakeDiscord, guild: Guild, ada: Person, bot: StartBot
+) -> None:
+    async with bot() as limner:
+        deliveries = limner.client.deliveries
+        for number in range(3):
+            await paint(limner, ada, guild.channel(f"art {number}"))
+        await discord.until(lambda: not deliveries._at_work)
+
+        assert (dict(deliveries.live), dict(deliveries.painted)) == ({}, {})

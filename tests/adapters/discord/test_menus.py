@@ -63,14 +63,16 @@ def posted(channel: Channel, author: Person, contents: Contents) -> FakeMessage:
 
 @asynccontextmanager
 async def serving(serve: Serve) -> AsyncIterator[str]:
-    """The address of a server that does as it likes."""
+    """The address of a server that does as it likes, as if it were Discord's."""
     app = web.Application()
     app.router.add_get("/{path:.*}", serve)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("adapters.discord.pictures.lies_at", lambda *_: True)
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
     finally:
         await runner.cleanup()
 

@@ -6,6 +6,7 @@ import pytest
 
 from adapters.slack.words import words_for
 from tests.adapters.slack.conftest import StartBot
+from tests.adapters.slack.test_buttons import planted
 from tests.adapters.slack.watching import (
     Rows,
     answered,
@@ -22,6 +23,7 @@ from tests.adapters.slack.watching import (
 from tests.fakes.slack import Asked, Channel, FakeMessage, FakeSlack, Person, payloads
 
 UNKNOWN = words_for("en").say("refusal.not_found.image")
+NO_JOB = words_for("en").say("refusal.not_found.job")
 SOME_ID = "9e107d9d-372b-4b7a-9f0f-6d5c0e1f2a3b"
 
 Ask = Callable[[Person, Channel, FakeMessage], Awaitable[Asked]]
@@ -112,6 +114,37 @@ async def test_what_may_not_be_seen_is_answered_as_what_was_never_there(
         for text in (SOME_ID, image_of(message), link_to(message), f"{link_to(message)} --image 2", "--image 7"):
             answer = await answered(art, ben, ben.command(art, "/refine", f"{text} more snow"))
             assert answer == (UNKNOWN if text != "--image 7" else words_for("en").say("image.none_here"))
+
+
+async def test_so_it_is_by_every_button_and_window(
+    slack: FakeSlack, art: Channel, attic: Channel, ada: Person, ben: Person, bot: StartBot, rows: Rows
+) -> None:
+    async with bot() as limner:
+        hidden = image_of(await paint(slack, rows, ada, attic))
+        ((job,),) = rows.read("SELECT id FROM jobs")
+        own = await paint(slack, rows, ben, art)
+        for action in ("refine", "vary", "again", "recipe", "delete", "cancel", "retry", "confirm_delete"):
+            is_job = action in ("cancel", "retry")
+            answers = []
+            for value in (str(job) if is_job else hidden, SOME_ID):
+                button = planted(art, f"limner:{action}", value)
+                with unchanged(limner, rows):
+                    if action == "confirm_delete":
+                        await ben.click(button, f"limner:{action}")
+                        await slack.until(lambda button=button: button.shown == UNKNOWN)  # type: ignore[misc]
+                        answers.append(button.shown)
+                    else:
+                        answers.append(await answered(art, ben, ben.click(button, f"limner:{action}")))
+            assert answers == [NO_JOB if is_job else UNKNOWN] * 2, action
+        answers = []
+        for value in (hidden, SOME_ID):
+            window = await ben.click(own, "Refine")
+            await window.until(lambda one: one.view)
+            assert window.view is not None
+            window.view._form["private_metadata"] = window.view.private_metadata.replace(image_of(own), value)
+            with unchanged(limner, rows):
+                answers.append(await answered(art, ben, ben.submit(window, {"prompt": "warmer"})))
+        assert answers == [UNKNOWN] * 2
 
 
 @pytest.mark.parametrize("door", ["/refine with an ID", "a mention with a link"])

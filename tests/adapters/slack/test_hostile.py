@@ -116,6 +116,20 @@ async def test_the_token_goes_to_nobody_but_slack_whatever_is_told_of_a_file(
         "https://evilslack.com/a.png",
         "https://slack.com.evil.example\\@files.slack.com/a.png",
         "https://files.slack.com@evil.example/a.png",
+        "https://evil.example@files.slack.com/a.png",
+        "https://files.slack.com:pass@evil.example/a.png",
+        "https://files.slack.com:444/a.png",
+        "https://files.slack.com./a.png",
+        "https://files.slack.com%2eevil.example/a.png",
+        "https://files\u3002slack\u3002com.evil.example/a.png",
+        "https://files.\u0455lack.com/a.png",
+        "https://xn--files-slack.com/a.png",
+        "https://127.0.0.1/a.png",
+        "https://[::ffff:127.0.0.1]/a.png",
+        "https://2130706433/a.png",
+        "https://slack.com.evil.example/files.slack.com/a.png",
+        "https://slack-gov.com.evil.example/a.png",
+        "HTTP://files.slack.com/a.png",
         "https://evil.example/https://files.slack.com/a.png",
         "https://evil.example#files.slack.com",
         "//files.slack.com/a.png",
@@ -129,8 +143,9 @@ async def test_the_token_goes_to_nobody_but_slack_whatever_is_told_of_a_file(
 )
 async def test_an_address_that_is_not_slacks_is_not_asked(address: str) -> None:
     client = AsyncWebClient("xoxb-1", base_url="https://api.example/api/")
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequest) as refused:
         await fetched({"url_private": address}, client)
+    assert [mistake.kind for mistake in refused.value.mistakes] == ["not_there"]
 
 
 async def test_no_redirect_is_followed() -> None:

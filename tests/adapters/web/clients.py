@@ -23,10 +23,10 @@ def client_of(service: Service, *keys: str, key: str | None = None) -> httpx.Asy
 
 
 @asynccontextmanager
-async def served(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+async def served(service: Service, *keys: str) -> AsyncIterator[httpx.AsyncClient]:
     """Over a real socket."""
     with listen("127.0.0.1", 0) as socket:
-        http = server(build(service, []))
+        http = server(build(service, keys))
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(http.serve(sockets=[socket]))
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{socket.getsockname()[1]}") as client:

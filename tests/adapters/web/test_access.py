@@ -157,6 +157,8 @@ async def two(limner: OpenLimner) -> AsyncIterator[Two]:
         ("DELETE", "/images/{image}", None),
         ("POST", "/refine", {"id": "{image}", "prompt": "warmer"}),
         ("POST", "/jobs", {"id": "{image}", "prompt": "warmer"}),
+        ("POST", "/refine", {"id": "{image}", "prompt": " "}),
+        ("GET", "/download/{image}?proof=x", None),
     ],
 )
 async def test_what_others_made_is_as_if_it_were_not_there(

@@ -417,6 +417,9 @@ async def test_an_unknown_route_is_answered_with_where_the_known_ones_stand(
         ("POST", f"/download/{UNKNOWN}", "GET"),
         ("POST", "/", "GET"),
         ("BREW", "/status", "GET"),
+        ("POST", f"/images/{UNKNOWN}", "GET, DELETE"),
+        ("OPTIONS", f"/jobs/{UNKNOWN}", "GET, DELETE"),
+        ("POST", "/openapi.json", "GET, HEAD"),
     ],
 )
 async def test_a_wrong_method_is_answered_with_the_right_one_and_where_it_stands(

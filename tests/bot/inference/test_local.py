@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -34,7 +35,7 @@ SHORT = replace(LONG, num_inference_steps=1)
 
 
 @asynccontextmanager
-async def running(load: Load = DEMO_LOAD, **how: float) -> AsyncIterator[LocalExecutor]:
+async def running(load: Load = DEMO_LOAD, **how: Any) -> AsyncIterator[LocalExecutor]:
     executor = LocalExecutor(load, dict(os.environ), **how)
     task = asyncio.create_task(executor.run(lambda: None))
     yield executor
@@ -156,6 +157,40 @@ async def test_a_worker_that_takes_no_step_for_too_long_is_replaced() -> None:
         await until(lambda: executor.has_room([]))
         assert executor.status()[0].pid != first.pid
         assert len(await events(executor, SHORT)) == 2
+
+
+#: Takes one job, says nothing more, and does not end by itself.
+DYING = """
+import os, sys, time
+from bot.inference.wire import LENGTH_BYTES, Loaded, packed
+
+def read():
+    return sys.stdin.buffer.read(int.from_bytes(sys.stdin.buffer.read(LENGTH_BYTES), "big"))
+
+read()
+sys.stdout.buffer.write(packed(Loaded("m", "r", "cpu", "float32", None, None, 64**2, 4 * 64**2, 4, "")))
+sys.stdout.buffer.flush()
+read()
+os.close(1)
+time.sleep(60)
+"""
+
+
+async def test_a_worker_that_takes_its_time_to_die_is_given_no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would lose an attempt each, and fail at the second."""
+    monkeypatch.setattr(local, "FAREWELL", 0.5)
+    async with running(command=(sys.executable, "-c", DYING)) as executor, asyncio.TaskGroup() as tasks:
+        await until(lambda: executor.has_room([]))
+        painting = tasks.create_task(died(executor))
+        await until(lambda: executor._process is None)
+
+        assert not painting.done()
+        assert not executor.has_room([])
+
+
+async def died(executor: LocalExecutor) -> None:
+    with pytest.raises(WorkerDied):
+        await events(executor, SHORT)
 
 
 async def test_a_worker_without_jobs_may_be_silent_and_says_how_it_works() -> None:
