@@ -3,7 +3,6 @@
 import asyncio
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 import psutil
 import structlog
 
-from benchmarks.full_index import AGE, NOW, Full, fill, requester_of, space_of
+from benchmarks.full_index import NOW, Full, fill, requester_of, space_of
 from benchmarks.questions import Ask, Chosen, Commands, Questions, Stores
 from benchmarks.report import Row
 from bot.app import open_service
@@ -34,15 +33,12 @@ from storage.folder import DATABASE, IMAGES
 from storage.images import Images
 from storage.jobs import Jobs
 from storage.keeper import lost_files
-from storage.prune import DAY
 
 IMAGE_COUNT, QUEUED = 1_000_000, 100_000
 #: Times that each question is asked.
 TIMES = 500
 #: Claims of the engine.
 CLAIMS = 1000
-#: Part of all images that is erased for their age.
-PRUNED = 0.02
 MOST = "a tenth of all images"
 
 
@@ -73,7 +69,7 @@ async def measured(folder: Path, full: Full) -> list[Row]:
         # The server does so too when it starts: once that is over, it is alone.
         looked = await beside("looking for lost files", lambda: asyncio.to_thread(lost_files, folder), commands)
         rows += [row async for row in answers("service", commands.questions())] + [looked]
-        rows += [await beside(name, walk, commands) for name, walk in walks(folder, service).items()]
+        rows += [await beside(name, walk, commands) for name, walk in walks(service).items()]
     return rows
 
 
@@ -132,14 +128,9 @@ async def of_the_engine(folder: Path) -> AsyncIterator[Row]:
         await running
 
 
-def walks(folder: Path, service: Service) -> Questions:
-    """Of the server itself, and of other programs beside it."""
+def walks(service: Service) -> Questions:
     most = Asker(requester_of(space_of(0), 0), space_of(0))
-    days = str((time.time() - (NOW - AGE * (1 - PRUNED) ** 2)) / DAY)
     return {
-        "`limner db check`": lambda: limner(folder, "check"),
-        "`limner db backup`": lambda: limner(folder, "backup", str(folder / "backup.tar")),
-        f"`limner db prune` of {PRUNED:.0%}": lambda: limner(folder, "prune", "--older-than", days),
         f"`mydata` of who has {MOST}": lambda: service.belongings(most),
         f"`forget` of who has {MOST}": lambda: service.forget(most),
     }
@@ -177,20 +168,6 @@ async def look(stalls: list[float]) -> None:
         began = time.perf_counter()
         await asyncio.sleep(0.001)
         stalls.append(time.perf_counter() - began - 0.001)
-
-
-async def limner(folder: Path, *words: str) -> None:
-    """`check` and `backup` find that the files are missing, and end with 1."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "bot", "db", *words),
-        env={**os.environ, "LIMNER_DATA_DIR": str(folder)},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, complaint = await process.communicate()
-    if process.returncode not in (0, 1):
-        raise RuntimeError(complaint.decode())
 
 
 class TakesAll:

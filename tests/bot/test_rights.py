@@ -79,6 +79,7 @@ often = settings(
 )
 
 
+@pytest.mark.slow
 @often
 @given(stories)
 def test_whatever_is_done_nobody_sees_or_ends_what_is_not_for_them_or_learns_of_it(story: Story) -> None:

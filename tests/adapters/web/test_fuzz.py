@@ -108,7 +108,7 @@ def keeps_to_its_description(found: Found) -> None:
 
 
 # Some 750 requests: ten seconds, or a minute where others work beside it.
-@pytest.mark.timeout(180)
+@pytest.mark.slow
 async def test_the_service_keeps_to_its_description_whatever_it_is_sent(limner: OpenLimner) -> None:
     found = await fuzzed(limner, KEY, examples=2, seed=1)
 
