@@ -37,7 +37,7 @@ async def live_through(folder: Path, seed: int, rounds: int) -> None:
         for number, names in enumerate(dealt(random.Random(seed), rounds), start=1):
             log.info("round", seed=seed, number=number, faults=names)
             await world.round({name: FAULTS[name] for name in names})
-            check(world)
+            await check(world)
         log.info("world", seed=seed, **world.figures())
 
 
