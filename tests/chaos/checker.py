@@ -26,6 +26,8 @@ from tests.fakes import discord, slack
 SHOWN = 40
 #: Seconds.
 LATE = 15.0
+#: Seconds within which what is acknowledged is taken or answered first.
+ACKNOWLEDGED_SAFE = 1.4
 ENDINGS = ("done", "failed", "cancelled")
 ATTEMPTS_MOST = 2
 #: What is said of an image that is deleted; and where no message shows it any more.
@@ -236,7 +238,10 @@ class Checker:
     def taken_on_slack(self) -> Iterator[str]:
         jobs = {prompt_of(job) for job in self.jobs.values() if job["requester"].startswith("slack:")}
         for said, asked in self.world.on_slack.asked.items():
-            if asked.acknowledged and said not in jobs and not self._was_answered(asked):
+            # What takes longer is acknowledged before it is safe, as Slack waits for three seconds only.
+            if asked.ack_seconds is None or asked.ack_seconds > ACKNOWLEDGED_SAFE:
+                continue
+            if said not in jobs and not self._was_answered(asked):
                 yield f"{asked} ({said!r}) was acknowledged, and neither taken nor answered"
 
     def _was_answered(self, asked: slack.Asked) -> bool:
