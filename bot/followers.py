@@ -58,8 +58,18 @@ class Followers:
 
 
 def newest(stream: Stream) -> Event | None:
-    """Takes out all that was told so far and returns the last of it; what is told after an ending is void."""
+    """Takes out all that was told so far and returns the last of it; what is told after an ending is void.
+
+    The last preview, which does not tell how the job stands, is left there.
+    """
     told: Event | None = None
+    preview: Preview | None = None
     while not stream.empty() and not isinstance(told, Ending):
-        told = stream.get_nowait() or told
+        event = stream.get_nowait()
+        if isinstance(event, Preview):
+            preview = event
+        else:
+            told = event or told
+    if preview is not None and not isinstance(told, Ending):
+        stream.put_nowait(preview)
     return told

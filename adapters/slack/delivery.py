@@ -84,6 +84,8 @@ class SlackDelivery(Delivery[Shown]):
             ways = ways[ways.index(note.way) :]
         super().__init__(all_of_them, job, note if note and note.ts else None, ways, job.space, again=again)
         self.gone = note.gone if note else ""
+        # Each would be a file of its own.
+        self._shows_previews = False
 
     async def opened(self, way: str, shown: Shown, *, again: bool) -> MessageScreen:
         """Where there may be one already, there is no way to find it: it holds no picture, and a press removes it."""

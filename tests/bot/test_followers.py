@@ -114,6 +114,8 @@ def test_all_are_told_that_the_program_stops(followers: Followers) -> None:
         ([Queued(2)], Queued(2)),
         ([Queued(2), Queued(1), Started()], Started()),
         ([Started(), None], Started()),
+        ([Started(), Preview(1, b"")], Started()),
+        ([Preview(1, b"")], None),
         ([None], None),
         ([Started(), Cancelled(), Progress(1, 1, 1, 2)], Cancelled()),
         ([Done(()), Queued(1)], Done(())),
@@ -128,4 +130,12 @@ def test_what_was_told_before_the_newest_event_is_not_heard_again() -> None:
     stream = stream_of(Queued(2), Queued(1))
 
     assert newest(stream) == Queued(1)
+    assert stream.empty()
+
+
+def test_the_last_preview_is_still_heard_after_the_newest_event() -> None:
+    stream = stream_of(Started(), Preview(1, b"first"), Progress(1, 1, 1, 4), Preview(1, b"second"))
+
+    assert newest(stream) == Progress(1, 1, 1, 4)
+    assert stream.get_nowait() == Preview(1, b"second")
     assert stream.empty()

@@ -30,6 +30,14 @@ async def standing(service: Service, job: Job) -> Queued:
     return event
 
 
+async def begun(service: Service, job: Job) -> None:
+    """The index says so a moment before the forecast knows."""
+    await reach(service, job, Started())
+    async with asyncio.timeout(5):
+        while job.id not in [running.job.id for running in (await service.status()).running]:
+            await asyncio.sleep(0.001)
+
+
 async def take_step(
     service: Service, executor: FakeExecutor, clock: Clock, step: int, *jobs: Job, seconds: float
 ) -> None:
@@ -46,7 +54,7 @@ async def test_a_job_is_ready_when_all_before_it_and_itself_are_painted_at_this_
     executor.hold()
     async with limner(executor, clock=clock) as service:
         first, second, third = [await ask(service, steps=4) for _ in range(3)]
-        await reach(service, first, Started())
+        await begun(service, first)
         unknown = [await standing(service, job) for job in (second, third)]
         await take_step(service, executor, clock, 1, first, seconds=2)
         known = [await standing(service, job) for job in (second, third)]
@@ -65,7 +73,7 @@ async def test_jobs_that_share_steps_are_ready_sooner(limner: OpenLimner) -> Non
     async with limner(executor, clock=clock) as service:
         first, second, third = [await ask(service, steps=4) for _ in range(3)]
         for job in (first, second):
-            await reach(service, job, Started())
+            await begun(service, job)
         await take_step(service, executor, clock, 1, first, second, seconds=2)
         told = await standing(service, third)
 
@@ -79,7 +87,7 @@ async def test_larger_pictures_and_more_of_them_take_longer(limner: OpenLimner) 
         first = await ask(service, steps=4)
         wide = ImageRequest(prompt="a cat", num_inference_steps=4, width=2000, height=1000, num_images=2)
         second = await service.generate(wide, ANN)
-        await reach(service, first, Started())
+        await begun(service, first)
         await take_step(service, executor, clock, 1, first, seconds=1)
         told = await standing(service, second)
 
@@ -91,7 +99,7 @@ async def test_hours_without_work_do_not_count(limner: OpenLimner) -> None:
     executor.hold()
     async with limner(executor, clock=clock) as service:
         first = await ask(service, steps=4)
-        await reach(service, first, Started())
+        await begun(service, first)
         for step in range(1, 4):
             await take_step(service, executor, clock, step, first, seconds=2)
         clock.now += 2
@@ -101,7 +109,7 @@ async def test_hours_without_work_do_not_count(limner: OpenLimner) -> None:
         clock.now += 3600
         executor.hold()
         second, third = [await ask(service, steps=4) for _ in range(2)]
-        await reach(service, second, Started())
+        await begun(service, second)
         told = await standing(service, third)
 
     assert told == Queued(1, 1000 + 8 + 3600 + 8 + 8)
@@ -112,7 +120,7 @@ async def test_a_clock_that_is_set_back_does_no_harm(limner: OpenLimner) -> None
     executor.hold()
     async with limner(executor, clock=clock) as service:
         first, second = [await ask(service, steps=4) for _ in range(2)]
-        await reach(service, first, Started())
+        await begun(service, first)
         await take_step(service, executor, clock, 1, first, seconds=2)
         clock.now -= 3600
         told = await standing(service, second)
@@ -129,7 +137,7 @@ async def test_a_follower_hears_anew_when_a_job_before_it_goes(limner: OpenLimne
     executor.hold()
     async with limner(executor, clock=clock) as service:
         first, second, third = [await ask(service, steps=4) for _ in range(3)]
-        await reach(service, first, Started())
+        await begun(service, first)
         await take_step(service, executor, clock, 1, first, seconds=2)
         async with aclosing(service.follow(third.id, ANN)) as stream:
             assert await anext(stream) == Queued(2, 1002 + 6 + 16)
@@ -157,7 +165,7 @@ async def test_lately_tells_how_long_jobs_took_and_what_went_wrong(limner: OpenL
         for seconds in (30, 10, 20):
             executor.hold()
             job = await ask(service)
-            await reach(service, job, Started())
+            await begun(service, job)
             clock.now += seconds
             executor.release()
             await painted(service, job)
@@ -200,7 +208,7 @@ async def test_a_stop_in_the_middle_keeps_the_line_and_forgets_the_pace(limner: 
     executor.hold()
     async with limner(executor, clock=clock) as service:
         first, second = [await ask(service, steps=4) for _ in range(2)]
-        await reach(service, first, Started())
+        await begun(service, first)
         await take_step(service, executor, clock, 1, first, seconds=2)
     async with limner(FakeExecutor(ready=False), clock=clock) as service:
         told = [await standing(service, job) for job in (first, second)]
