@@ -217,14 +217,15 @@ class OnSlack(Crowd):
         assert image_id
         before = len(message.channel.whispers)
         await person.click(message, label)
-        question = await self.fake.until(lambda: self._asks_back(message.channel, person, before), PROMPTLY)
+        question = await self.fake.until(lambda: self._asks_back(message.channel, image_id, before), PROMPTLY)
         assert question
         self.erasures.append(Erasure(image_id, question))
         await person.click(question, "Delete for good")
 
-    def _asks_back(self, channel: slack.Channel, person: slack.Person, before: int) -> slack.FakeMessage | None:
-        new = [one for one in channel.whispers[before:] if one.ephemeral_to is person]
-        return next((one for one in new if "Delete for good" in one.labels), None)
+    def _asks_back(self, channel: slack.Channel, image_id: str, before: int) -> slack.FakeMessage | None:
+        """About this image: an answer to what somebody gave up on may come late."""
+        new = [one for one in channel.whispers[before:] if "Delete for good" in one.labels]
+        return next((one for one in new if image_id in (one.value("Delete for good") or "")), None)
 
     def _with_button(
         self, person: slack.Person, channel: slack.Channel, labels: Collection[str]

@@ -48,7 +48,7 @@ async def executor(request: pytest.FixtureRequest) -> AsyncIterator[Executor]:
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(100):
         while not is_so():
             await asyncio.sleep(0)
 
