@@ -277,15 +277,17 @@ class Delivery(ABC, Generic[Shown]):
         if self._closed or self._is_old():
             return True
         seen = preview if self._shows_previews and isinstance(event, Progress) else None
+        # The message itself comes first, and is not edited at once.
+        is_first = not self.has_message
         try:
-            await self._put_once(shown, [Picture("preview.jpg", seen, "")] if seen else [])
+            await self._put_once(shown, [Picture("preview.jpg", seen, "")] if seen and not is_first else [])
         except (Passing, TooLarge) as error:
             log.info("news could not be told", job=self.job.id, why=str(error))
             self._shows_previews &= not isinstance(error, TooLarge)
             return False
         except Unreachable as error:
             await self.give_way_up(error)
-        return True
+        return not (seen and is_first)
 
     def _is_old(self) -> bool:
         note = self._note if self._screen is None else self._screen.note

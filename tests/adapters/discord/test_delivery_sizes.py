@@ -200,6 +200,7 @@ async def test_a_preview_that_is_too_large_is_left_out(
         discord.fail("PATCH", MESSAGE, status=413, code=40005)
         await ada.command(art, "generate", prompt="a cat", steps=2)
         message = await only_message(discord, art, "Step 1 of 2")
+        await discord.until(lambda: requests(discord, "PATCH", MESSAGE))
         assert message.attachments == []
         limner.executor.release()
         await settled(discord, rows, ["delivered"])
