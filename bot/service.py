@@ -258,8 +258,8 @@ class Service:
 
     async def children(self, image: Image, asker: Asker) -> Sequence[str]:
         """IDs of those that the asker may use here."""
-        found = [await self._images.get(child_id) for child_id in await self._images.children(image.id)]
-        return [child.id for child in found if child and may_see(asker, child) and fits_here(asker, child)]
+        found = await self._images.children(image.id)
+        return [child.id for child in found if may_see(asker, child) and fits_here(asker, child)]
 
     def file(self, image: Image) -> Path:
         """Raises ImageFileLost; what was changed and has its size still is not found out."""

@@ -8,7 +8,7 @@ import aiosqlite
 
 from bot.jobs import Belongings, Delivery, together
 from storage.database import Database, Row
-from storage.images import image_of
+from storage.images import delete_images, image_of
 from storage.jobs import job_of
 from storage.messages import message_of
 
@@ -38,8 +38,6 @@ NOTES = """
 SELECT deliveries.job_id, deliveries.note FROM json_each(:ids) AS wanted
 CROSS JOIN deliveries ON deliveries.job_id = wanted.value
 """
-ORPHAN = "UPDATE images SET parent_id = NULL WHERE parent_id IN (SELECT value FROM json_each(:ids))"
-DELETE_IMAGES = "DELETE FROM images WHERE id IN (SELECT value FROM json_each(:ids))"
 # Jobs that are not over yet stay: the engine holds them. So do those of which a later image stays.
 DELETE_JOBS = """
 DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(:ids)) AND finished_at IS NOT NULL
@@ -109,8 +107,7 @@ async def _jobs(connection: aiosqlite.Connection, ids: str) -> Belongings:
 
 async def _erase_images(connection: aiosqlite.Connection, ids: str) -> Belongings:
     found = await _images(connection, ids)
-    for statement in (ORPHAN, DELETE_IMAGES):
-        await connection.execute(statement, {"ids": ids})
+    await delete_images(connection, ids)
     return found
 
 

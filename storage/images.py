@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ VALUES (
 """
 GET = "SELECT * FROM images WHERE id = :id"
 OF_JOB = "SELECT * FROM images WHERE job_id = :job_id ORDER BY number"
-CHILDREN = "SELECT id FROM images WHERE parent_id = :id ORDER BY number"
+CHILDREN = "SELECT * FROM images WHERE parent_id = :id ORDER BY number"
 # As the index images_for_all says it, so that what others may not see is not walked through.
 NEWEST = """
 SELECT * FROM images
@@ -44,8 +45,8 @@ NEWEST_OF = "SELECT * FROM images WHERE requester = :requester ORDER BY number D
 NEWEST_FOR_ALL_AGES = """
 SELECT * FROM images WHERE requester = :requester AND NOT age_restricted ORDER BY number DESC LIMIT :limit
 """
-ORPHAN = "UPDATE images SET parent_id = NULL WHERE parent_id = :id"
-DELETE = "DELETE FROM images WHERE id = :id"
+ORPHAN = "UPDATE images SET parent_id = NULL WHERE parent_id IN (SELECT value FROM json_each(:ids))"
+DELETE = "DELETE FROM images WHERE id IN (SELECT value FROM json_each(:ids))"
 
 
 def image_values(image: Image) -> Values:
@@ -103,8 +104,8 @@ class Images:
     async def of_job(self, job_id: str) -> Sequence[Image]:
         return [image_of(row) for row in await self._database.all(OF_JOB, {"job_id": job_id})]
 
-    async def children(self, image_id: str) -> Sequence[str]:
-        return [row["id"] for row in await self._database.all(CHILDREN, {"id": image_id})]
+    async def children(self, image_id: str) -> Sequence[Image]:
+        return [image_of(row) for row in await self._database.all(CHILDREN, {"id": image_id})]
 
     async def newest(self, space: str, limit: int, before: str | None) -> Sequence[Image]:
         values = {"space": space, "limit": limit, "before": before}
@@ -129,11 +130,16 @@ class Images:
     async def delete(self, image_id: str) -> Sequence[Message]:
         async def delete(connection: aiosqlite.Connection) -> Sequence[Message]:
             messages = await connection.execute_fetchall(OF_IMAGE, {"image_id": image_id})
-            await connection.execute(ORPHAN, {"id": image_id})
-            await connection.execute(DELETE, {"id": image_id})
+            await delete_images(connection, json.dumps([image_id]))
             return [message_of(row) for row in messages]
 
         return await self._database.transact(delete)
+
+
+async def delete_images(connection: aiosqlite.Connection, ids: str) -> None:
+    """`ids` as a JSON list. What was refined from them stays and has no parent then."""
+    for statement in (ORPHAN, DELETE):
+        await connection.execute(statement, {"ids": ids})
 
 
 def image_of(row: Row) -> Image:

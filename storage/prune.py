@@ -3,11 +3,10 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-
-import aiosqlite
+from functools import partial
 
 from storage.database import Database
-from storage.images import Images
+from storage.images import Images, delete_images
 
 #: Seconds.
 DAY = 86400.0
@@ -34,8 +33,6 @@ AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.job_id = jobs.id AND s
 """
 LAST_IMAGE = "SELECT max(number) AS number FROM images"
 LAST_JOB = "SELECT max(number) AS number FROM jobs"
-ORPHAN = "UPDATE images SET parent_id = NULL WHERE parent_id IN (SELECT value FROM json_each(:ids))"
-DELETE_IMAGES = "DELETE FROM images WHERE id IN (SELECT value FROM json_each(:ids))"
 DELETE_JOBS = "DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))"
 COUNT_JOBS = """
 SELECT count(*) AS jobs FROM jobs
@@ -61,7 +58,7 @@ async def prune(database: Database, images: Images, before: float) -> Pruned:
     """
     gone = jobs = 0
     async for ids in _old(database, OLD_IMAGES, LAST_IMAGE, before):
-        await _delete(database, ids)
+        await database.transact(partial(delete_images, ids=json.dumps(ids)))
         await images.discard(ids)
         gone += len(ids)
     async for ids in _old(database, OLD_JOBS, LAST_JOB, before):
@@ -86,13 +83,3 @@ async def _old(database: Database, sql: str, last_sql: str, before: float) -> As
         values = {"after": after, "last": after + TOGETHER, "before": before}
         if ids := [row["id"] for row in await database.all(sql, values)]:
             yield ids
-
-
-async def _delete(database: Database, image_ids: list[str]) -> None:
-    ids = {"ids": json.dumps(image_ids)}
-
-    async def delete(connection: aiosqlite.Connection) -> None:
-        for statement in (ORPHAN, DELETE_IMAGES):
-            await connection.execute(statement, ids)
-
-    await database.transact(delete)

@@ -169,7 +169,7 @@ async def test_children_that_others_made_live_on_without_their_parent(index: Ind
     await index.erase(ANN)
 
     assert await index.images.get("theirs") == replace(theirs, parent_id=None)
-    assert await index.images.children("theirs") == []
+    assert list(await index.images.children("theirs")) == []
 
 
 async def test_a_whole_family_may_go_at_once(index: Index) -> None:

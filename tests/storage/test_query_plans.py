@@ -21,7 +21,7 @@ from storage.belongings import BelongingsStore
 from storage.database import Database
 from storage.deliveries import Deliveries
 from storage.files import ImageFolder
-from storage.images import Images
+from storage.images import DELETE, ORPHAN, Images
 from storage.jobs import Jobs
 from storage.rules import RulesOfSpaces
 
@@ -78,8 +78,8 @@ WHILE_SERVING = {
     "page of what is kept": check.PAGE,
     "old images": prune.OLD_IMAGES,
     "last image": prune.LAST_IMAGE,
-    "children of old images": prune.ORPHAN,
-    "old images go": prune.DELETE_IMAGES,
+    "children of old images": ORPHAN,
+    "old images go": DELETE,
     "old jobs": prune.OLD_JOBS,
     "last job": prune.LAST_JOB,
     "old jobs go": prune.DELETE_JOBS,
