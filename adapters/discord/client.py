@@ -11,7 +11,7 @@ import structlog
 import yarl
 from discord import app_commands
 
-from adapters.chat.delivery import Tempo
+from adapters.chat.deliveries import Tempo
 from adapters.chat.memory import Seen
 from adapters.discord.admin import Admin
 from adapters.discord.buttons import PressedButton

@@ -10,7 +10,8 @@ from typing import cast
 
 import discord
 
-from adapters.chat.delivery import Deliveries, Delivery, Picture, Tempo
+from adapters.chat.deliveries import Deliveries, Tempo
+from adapters.chat.delivery import Delivery, Picture
 from adapters.chat.facts import seconds_of
 from adapters.chat.mishaps import Unreachable
 from adapters.chat.watch import Stopped
@@ -19,7 +20,7 @@ from adapters.discord.origin import UNSURE, Note, Origin
 from adapters.discord.place import PLATFORM
 from adapters.discord.render import Shown
 from adapters.discord.screens import Screen, Way, opened, reopened
-from adapters.discord.uploads import most_of_each, put
+from adapters.discord.uploads import filesize_limit, put
 from adapters.discord.words import words_for
 from bot.events import Cancelled, Event, Failed, Progress, Queued, Started
 from bot.jobs import Image, Job, Message
@@ -74,7 +75,7 @@ class DiscordDelivery(Delivery[Shown]):
                 raise AssertionError(f"{event} has pictures")
 
     async def put_images(self, images: Sequence[Image]) -> Note:
-        limit = most_of_each(self._client, cast(Way, self.way), self._origin, len(images))
+        limit = filesize_limit(self._client, cast(Way, self.way), self._origin)
         seconds = seconds_of(self.job, images)
         if self.gone == UNSURE:
             return await self._offer(images, seconds)

@@ -21,7 +21,7 @@ from adapters.discord.pictures import Found, in_message
 from adapters.discord.place import PLATFORM
 from adapters.discord.render import short
 from adapters.discord.screens import edit_response
-from adapters.discord.uploads import REQUEST_MOST, put
+from adapters.discord.uploads import put
 from adapters.discord.words import words_for
 from bot.errors import NotFound, Refused
 from bot.jobs import Image, Job
@@ -113,15 +113,15 @@ class Desk:
     async def show(self, interaction: Interaction, image_id: str) -> None:
         """In the message that offers them."""
         await interaction.response.defer()
-        images = list((await self._set_of(image_id, places.of_interaction(interaction).asker)).values())
-        job = await self._service.job(images[0].job_id or "", places.of_interaction(interaction).asker)
+        asker = places.of_interaction(interaction).asker
+        images = list((await self._set_of(image_id, asker)).values())
+        job = await self._service.job(images[0].job_id or "", asker)
         words, seconds = words_for(interaction.locale.value), seconds_of(job, images)
-        limit = min(interaction.filesize_limit, REQUEST_MOST // len(images))
 
         async def show(pictures: list[Picture], lines: list[str]) -> None:
             await edit_response(interaction.followup, render.finished(job, images, words, seconds, lines), pictures)
 
-        await put(self._service, images, limit, words, show)
+        await put(self._service, images, interaction.filesize_limit, words, show)
 
     @in_time
     async def recipe_of(self, interaction: Interaction, image_id: str) -> None:

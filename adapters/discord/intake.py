@@ -9,7 +9,7 @@ from typing import Any, ParamSpec
 import discord
 import structlog
 
-from adapters.chat.delivery import Deliveries
+from adapters.chat.deliveries import Deliveries
 from adapters.chat.mishaps import Mishap, Passing, Unreachable
 from adapters.chat.refusals import Unclear, explained
 from adapters.discord import place as places

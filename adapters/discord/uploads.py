@@ -21,12 +21,8 @@ T = TypeVar("T")
 REQUEST_MOST = 25 * 2**20 - 2**16
 
 
-def most_of_each(client: discord.Client, way: Way, origin: Origin, number: int) -> int:
-    """Bytes that each of so many files may have, as far as Discord says."""
-    return min(_filesize_limit(client, way, origin), REQUEST_MOST // number)
-
-
-def _filesize_limit(client: discord.Client, way: Way, origin: Origin) -> int:
+def filesize_limit(client: discord.Client, way: Way, origin: Origin) -> int:
+    """Bytes that a file may have, as far as Discord says."""
     match way:
         case "direct":
             return discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
@@ -46,6 +42,7 @@ async def put(
     show: Callable[[list[Picture], list[str]], Awaitable[T]],
 ) -> T:
     """Shows them, each in at most `limit` bytes, or in fewer where Discord takes fewer. Raises what `show` does."""
+    limit = min(limit, REQUEST_MOST // len(images))
     while True:
         pictures, lines = await pictures_of(service, images, limit, words)
         try:

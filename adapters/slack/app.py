@@ -16,7 +16,7 @@ from slack_bolt.authorization.async_authorize import AsyncAuthorize
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.chat.delivery import Tempo
+from adapters.chat.deliveries import Tempo
 from adapters.chat.memory import Seen
 from adapters.chat.mishaps import Mishap
 from adapters.slack.admin import Admin

@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.chat.delivery import Deliveries, Delivery, Picture, Tempo
+from adapters.chat.deliveries import Deliveries, Tempo
+from adapters.chat.delivery import Delivery, Picture
 from adapters.chat.facts import seconds_of
 from adapters.chat.mishaps import Mishap, Unreachable
 from adapters.chat.watch import Stopped

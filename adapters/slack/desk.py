@@ -9,7 +9,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from adapters.chat.delivery import Deliveries
+from adapters.chat.deliveries import Deliveries
 from adapters.chat.memory import Remembered
 from adapters.chat.mishaps import Mishap, Unreachable, why
 from adapters.chat.refusals import Unclear, explained

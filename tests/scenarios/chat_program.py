@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from adapters.chat.delivery import Tempo
+from adapters.chat.deliveries import Tempo
 from adapters.discord import client
 from adapters.slack import app, connection
 from bot.app import serve

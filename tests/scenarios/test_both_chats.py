@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.chat.delivery import Tempo
+from adapters.chat.deliveries import Tempo
 from adapters.discord import client
 from adapters.slack import connection
 from adapters.slack.manifest import manifest

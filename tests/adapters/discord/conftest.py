@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from adapters.chat.delivery import Tempo
+from adapters.chat.deliveries import Tempo
 from adapters.discord.client import LimnerClient, connected
 from bot.app import open_service
 from bot.service import Service

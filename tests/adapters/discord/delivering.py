@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from adapters.chat.delivery import Tempo
+from adapters.chat.deliveries import Tempo
 from bot.app import DATABASE
 from tests.fakes import executor
 from tests.fakes.discord import Channel, FakeAttachment, FakeDiscord, FakeMessage, Request

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from adapters.chat.delivery import Tempo
+from adapters.chat.deliveries import Tempo
 from bot.errors import JobFailed
 from tests.adapters.discord.conftest import TEMPO, StartBot
 from tests.adapters.discord.delivering import (

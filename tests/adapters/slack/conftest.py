@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from adapters.chat.delivery import Tempo
+from adapters.chat.deliveries import Tempo
 from adapters.slack.app import LimnerApp
 from adapters.slack.connection import connected
 from adapters.slack.manifest import manifest

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.chat.delivery import Tempo
+from adapters.chat.deliveries import Tempo
 from adapters.slack import admin, checkup
 from adapters.slack.admin import DAYS_MOST, LIMIT_MOST, RULES, Admin
 from adapters.slack.app import ACKNOWLEDGED

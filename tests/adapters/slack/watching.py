@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.chat.delivery import Tempo
+from adapters.chat.deliveries import Tempo
 from adapters.slack.people import PLATFORM, requester_of
 from bot.app import DATABASE
 from bot.jobs import ImageRequest, Refinement
