@@ -297,7 +297,7 @@ def _requests(picture: Image) -> tuple[Values, Values]:
     prompt, menu = picture.recipe.prompt, Menu()
     refinement = Refinement(image_id=NOBODY, prompt=prompt, seed=7)
     words = ImageRequest(prompt=prompt, seed=7)
-    return _asked(menu.filled_in(words)), _asked(menu.filled_in_for(refinement, picture))
+    return _asked(menu.filled_in(words)), _asked(menu.filled_in_for(refinement))
 
 
 PICTURES = [_picture(PROMPT.format(number)) for number in range(PROMPTS)]

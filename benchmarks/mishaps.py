@@ -54,7 +54,7 @@ async def killed() -> list[Row]:
         undisturbed = await images_of(service, await ask(service, CAT, JOBS))
         jobs = await ask(service, CAT, JOBS)
         await until(many_step, service)
-        kill(service)
+        await kill(service)
         killed_at = time.perf_counter()
         await until(is_starting, service)
         await until(is_ready, service)
@@ -130,7 +130,7 @@ async def any_steps(service: Service) -> bool:
     return any(run.progress is not None for run in (await service.status()).running)
 
 
-def kill(service: Service) -> None:
-    pid = service._executor.status()[0].pid
+async def kill(service: Service) -> None:
+    pid = (await service.status()).workers[0].pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)

@@ -119,7 +119,8 @@ async def serve(
         async with open_service(settings, executor=executor) as service:
             keys = [key.get_secret_value() for key in settings.api_keys]
             async with chats(settings, service) as doors, asyncio.TaskGroup() as tasks:
-                http = server(web.build(service, keys, doors))
+                app = web.build(service, keys, doors, hosts=[settings.http_host], public_url=settings.public_url)
+                http = server(app)
                 serving = tasks.create_task(http.serve(sockets=[socket]), name="web")
                 started(socket.getsockname()[1])
                 await stop.wait()

@@ -87,6 +87,10 @@ class Engine:
     def runs(self) -> list[Run]:
         return list(self._runs.values())
 
+    def line(self, places: int) -> Sequence[tuple[Job, int | None]]:
+        """The first waiting jobs, the next one first, each with when it will be done, as far as that is foreseen."""
+        return self._telling.line(places)
+
     def unfinished_of(self, requester: str) -> Sequence[Job]:
         """As they were accepted, the oldest first; also those that run."""
         return self._unfinished.of(requester)

@@ -1,6 +1,6 @@
 """What the core needs from outside, as Protocols: something that paints, and something that remembers."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -107,6 +107,18 @@ class Over:
     seconds: Sequence[float]
     #: The code of each that failed.
     failures: Sequence[str]
+    #: How many.
+    cancelled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How and when one job ended."""
+
+    at: float
+    status: JobStatus
+    #: From acceptance.
+    seconds: float
 
 
 class JobStore(Protocol):
@@ -121,6 +133,18 @@ class JobStore(Protocol):
         ...
 
     async def over_since(self, since: float) -> Over: ...
+
+    async def ended_since(self, since: float) -> Sequence[Ended]:
+        """In no order."""
+        ...
+
+    async def newest_failed(self, limit: int) -> Sequence[Job]:
+        """Those that failed last, the last one first."""
+        ...
+
+    async def newest_of(self, requester: str, limit: int, before: str | None) -> Sequence[Job]:
+        """In any state, the newest first; those accepted before the job `before`."""
+        ...
 
     async def counts(self) -> dict[JobStatus, int]: ...
 
@@ -172,6 +196,10 @@ class ImageStore(Protocol):
 
     async def of_job(self, job_id: str) -> Sequence[Image]: ...
 
+    async def of_jobs(self, job_ids: Collection[str]) -> Sequence[Image]:
+        """In no order."""
+        ...
+
     async def children(self, image_id: str) -> Sequence[Image]: ...
 
     async def newest(self, space: str, limit: int, before: str | None) -> Sequence[Image]:
@@ -186,6 +214,10 @@ class ImageStore(Protocol):
 
     async def newest_of(self, requester: str, limit: int, *, age_restricted: bool) -> Sequence[Image]:
         """What was made among adults comes only where `age_restricted` is true."""
+        ...
+
+    async def brought(self, requester: str, limit: int, after: float, until: float) -> Sequence[Image]:
+        """Pictures that the requester brought, after one time and until another, the newest first."""
         ...
 
     async def delete(self, image_id: str) -> Sequence[Message]:

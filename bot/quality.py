@@ -4,13 +4,13 @@ filled in."""
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from bot.jobs import Image, ImageRequest, Quality, Refinement, Sampler, Stage
+from bot.jobs import ImageRequest, Quality, Refinement, Sampler, Stage
 from bot.styles import Style
 
 T = TypeVar("T")
 
-#: A picture that somebody brought is painted by the base, where more than this part of it shall change: the refiner was
-#: trained for the last fifth of the noise only, and cannot invent.
+#: Where more than this part of a picture shall change, the base paints: the refiner was trained for the last fifth of
+#: the noise only, and cannot invent.
 STRONG_CHANGE = 0.5
 
 
@@ -76,8 +76,8 @@ class Menu:
             few_steps=few_steps,
         )
 
-    def filled_in_for(self, refinement: Refinement, parent: Image) -> Refinement:
-        stage = self._stage(refinement, parent)
+    def filled_in_for(self, refinement: Refinement) -> Refinement:
+        stage = self._stage(refinement)
         preset, few_steps = self._preset(refinement, stage)
         return replace(
             refinement,
@@ -99,9 +99,8 @@ class Menu:
             return replace(request, sampler=None)
         return replace(request, sampler=None, num_inference_steps=None, guidance_scale=None)
 
-    def _stage(self, refinement: Refinement, parent: Image) -> Stage:
-        brought = parent.recipe is None
-        if not self.has_refiner or refinement.style or (brought and refinement.strength > STRONG_CHANGE):
+    def _stage(self, refinement: Refinement) -> Stage:
+        if not self.has_refiner or refinement.style or refinement.strength > STRONG_CHANGE:
             return Stage.BASE
         return Stage.REFINER
 

@@ -3,19 +3,19 @@
 import asyncio
 import random
 import uuid
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from math import ceil
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
+from bot.activity import Activity, Watch
 from bot.engine import Engine
 from bot.errors import AgeRestricted, AlreadyOver, Blocked, Forbidden, ImageFileLost, NotFound, StorageTrouble
-from bot.events import Event, Progress
+from bot.events import Event
 from bot.export import Export, packed
-from bot.jobs import Belongings, Delivery, Image, ImageRequest, Job, JobStatus, Message, Refinement, together
+from bot.jobs import Belongings, Delivery, Image, ImageRequest, Job, Message, Refinement, together
 from bot.links import Links
 from bot.pictures import Encoded, fitting, prepare
 from bot.policy import Asker, Rules, Weights, check_limits, check_place, fits_here, may_end, may_see, owns
@@ -27,18 +27,17 @@ from bot.ports import (
     JobStore,
     RuleStore,
     StorageHealth,
-    WorkerState,
-    WorkerStatus,
 )
 from bot.prompts import checked_refinement, checked_request
 from bot.quality import Menu
+from bot.status import Lately, Overview, Status
 
 Asked = TypeVar("Asked", ImageRequest, Refinement)
 
 #: Seeds that nobody chose stay below this, so that they are easy to read aloud and safe in JavaScript.
 CHOSEN_SEED_LIMIT = 2**32
-#: Seconds that `lately` looks back.
-LATELY = 3600.0
+#: Pictures that a page of a history has at most beside its jobs.
+BROUGHT_MOST = 100
 #: How much a varied image may differ.
 VARIED = 0.6
 #: Makes job IDs of what asks by an ID of its own.
@@ -46,54 +45,14 @@ ONCE = uuid.UUID("9d0f3c1a-7b1e-4c55-8a0b-5f6f2b7f0c9e")
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    job: Job
-    #: None before its first step.
-    progress: Progress | None
+class History:
+    """A page of what somebody asked for and brought, the newest first."""
 
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    queued: int
-    running: Sequence[Running]
-    counts: dict[JobStatus, int]
-    workers: Sequence[WorkerStatus]
-    stopping: bool
-    #: Of the disk; nothing new is taken while there is any.
-    trouble: StorageTrouble | None = None
-
-    @property
-    def state(self) -> str:
-        """`stopping`, `trouble`, `ready` or `not_ready`."""
-        if self.stopping:
-            return "stopping"
-        if self.trouble:
-            return "trouble"
-        return "ready" if self.ready else "not_ready"
-
-    @property
-    def ready(self) -> bool:
-        return (
-            not self.stopping
-            and not self.trouble
-            and any(worker.state in (WorkerState.READY, WorkerState.BUSY) for worker in self.workers)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Lately:
-    """What became of the jobs that ended in the last hour."""
-
-    #: Seconds from acceptance to the finished image, in ascending order.
-    seconds: Sequence[float]
-    #: Failed jobs by code.
-    failures: Mapping[str, int]
-
-    def percentile(self, part: float) -> float | None:
-        """By the nearest rank; `part` is 0.5 for the median. None where nothing was done."""
-        if not self.seconds:
-            return None
-        return self.seconds[max(0, ceil(part * len(self.seconds)) - 1)]
+    jobs: Sequence[Job]
+    #: Images by job ID, in their order; of jobs that are done.
+    images: Mapping[str, Sequence[Image]]
+    #: As old as these jobs.
+    brought: Sequence[Image]
 
 
 class Service:
@@ -122,9 +81,10 @@ class Service:
         self._belongings = belongings
         self._storage = storage
         self._links = links
-        self._executor = executor
         self._clock = clock
         self._chance = chance
+        self._overview = Overview(engine=engine, jobs=jobs, executor=executor, storage=storage, clock=clock)
+        self._watch = Watch(engine=engine, jobs=jobs, overview=self._overview, clock=clock)
         self._weights = weights
         #: What may be chosen from: styles, and whether there is a refiner.
         self.menu = menu
@@ -139,7 +99,7 @@ class Service:
         """Accepts a job. Raises Refused, NotFound for images that the asker may not see."""
         parent = await self.image(refinement.image_id, asker)
         rules = await self._rules_for(asker)
-        filled = within(rules, refinement, lambda said: self.menu.filled_in_for(said, parent))
+        filled = within(rules, refinement, self.menu.filled_in_for)
         refinement = replace(checked_refinement(filled, self.menu), image_id=parent.id)
         return await self._accept(refinement, rules, asker, origin)
 
@@ -255,6 +215,21 @@ class Service:
     async def own_images(self, asker: Asker, limit: int) -> Sequence[Image]:
         """What the asker made or brought, wherever that was, as far as it fits here; the newest first."""
         return await self._images.newest_of(asker.requester, limit, age_restricted=asker.age_restricted)
+
+    async def history(self, asker: Asker, limit: int, before: str | None = None) -> History:
+        """The asker's own; of what came before the job `before`. Raises NotFound for an unknown `before`."""
+        last = None if before is None else await self.job(before, asker)
+        jobs = await self._jobs.newest_of(asker.requester, limit, None if last is None else last.id)
+        after = jobs[-1].created_at if len(jobs) == limit else -inf
+        until = inf if last is None else last.created_at
+        brought = await self._images.brought(asker.requester, BROUGHT_MOST, after, until)
+        images: dict[str, list[Image]] = {job.id: [] for job in jobs}
+        for image in await self._images.of_jobs(images.keys()):
+            if image.job_id is not None and fits_here(asker, image):
+                images[image.job_id].append(image)
+        for job in jobs:
+            images[job.id].sort(key=lambda image: job.image_ids.index(image.id))
+        return History(jobs, images, [image for image in brought if fits_here(asker, image)])
 
     async def children(self, image: Image, asker: Asker) -> Sequence[str]:
         """IDs of those that the asker may use here."""
@@ -404,18 +379,14 @@ class Service:
         return together(erased)
 
     async def lately(self) -> Lately:
-        over = await self._jobs.over_since(self._clock() - LATELY)
-        return Lately(seconds=sorted(over.seconds), failures=Counter(over.failures))
+        return await self._overview.lately()
 
     async def status(self) -> Status:
-        return Status(
-            queued=self._engine.waiting,
-            running=[Running(run.job, run.progress) for run in self._engine.runs()],
-            counts=await self._jobs.counts(),
-            workers=self._executor.status(),
-            stopping=self._engine.stopping,
-            trouble=await self._storage.trouble(),
-        )
+        return await self._overview.status()
+
+    async def activity(self) -> Activity:
+        """Of all requesters, without their words."""
+        return await self._watch.activity()
 
     async def drain(self, limit: float) -> None:
         """Takes nothing new, lets what runs finish for `limit` seconds; the rest stays queued for the next start."""

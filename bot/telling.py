@@ -6,6 +6,7 @@ from itertools import islice, zip_longest
 
 from bot.events import Queued
 from bot.followers import Followers
+from bot.jobs import Job
 from bot.pace import Forecast
 from bot.scheduler import Scheduler, cost
 from bot.unfinished import Unfinished
@@ -51,6 +52,11 @@ class Telling:
         if position > FORESEEN:
             return Queued(position, None)
         return Queued(position, next(islice(self._ready_at(position), position - 1, None), None))
+
+    def line(self, places: int) -> list[tuple[Job, int | None]]:
+        """The jobs in the first places, and when each will be done."""
+        line = zip(self._scheduler.line(places), self._ready_at(places), strict=True)
+        return [(job, ready_at) for job_id, ready_at in line if (job := self._unfinished.get(job_id)) is not None]
 
     def _ready_at(self, places: int) -> Iterator[int | None]:
         """Of those in the first places of the line."""

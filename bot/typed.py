@@ -72,7 +72,7 @@ class Typed:
             mistakes.append(_mistake("size", "not_when_refining", words))
         strength = STRENGTH if self.strength is None else self.strength
         refinement = Refinement(image_id=image.id, prompt=self.words, strength=strength, **self._said())
-        _check(mistakes, lambda: checked_refinement(menu.filled_in_for(refinement, image), menu))
+        _check(mistakes, lambda: checked_refinement(menu.filled_in_for(refinement), menu))
         return refinement
 
     def _said(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import aiosqlite
@@ -28,6 +28,7 @@ VALUES (
 """
 GET = "SELECT * FROM images WHERE id = :id"
 OF_JOB = "SELECT * FROM images WHERE job_id = :job_id ORDER BY number"
+OF_JOBS = "SELECT * FROM images WHERE job_id IN (SELECT value FROM json_each(:job_ids))"
 CHILDREN = "SELECT * FROM images WHERE parent_id = :id ORDER BY number"
 # As the index images_for_all says it, so that what others may not see is not walked through.
 NEWEST = """
@@ -44,6 +45,11 @@ ORDER BY number DESC LIMIT :limit
 NEWEST_OF = "SELECT * FROM images WHERE requester = :requester ORDER BY number DESC LIMIT :limit"
 NEWEST_FOR_ALL_AGES = """
 SELECT * FROM images WHERE requester = :requester AND NOT age_restricted ORDER BY number DESC LIMIT :limit
+"""
+BROUGHT = """
+SELECT * FROM images
+WHERE requester = :requester AND job_id IS NULL AND created_at > :after AND created_at <= :until
+ORDER BY created_at DESC, number DESC LIMIT :limit
 """
 ORPHAN = "UPDATE images SET parent_id = NULL WHERE parent_id IN (SELECT value FROM json_each(:ids))"
 DELETE = "DELETE FROM images WHERE id IN (SELECT value FROM json_each(:ids))"
@@ -104,6 +110,10 @@ class Images:
     async def of_job(self, job_id: str) -> Sequence[Image]:
         return [image_of(row) for row in await self._database.all(OF_JOB, {"job_id": job_id})]
 
+    async def of_jobs(self, job_ids: Collection[str]) -> Sequence[Image]:
+        rows = await self._database.all(OF_JOBS, {"job_ids": json.dumps([*job_ids])})
+        return [image_of(row) for row in rows]
+
     async def children(self, image_id: str) -> Sequence[Image]:
         return [image_of(row) for row in await self._database.all(CHILDREN, {"id": image_id})]
 
@@ -126,6 +136,10 @@ class Images:
         sql = NEWEST_OF if age_restricted else NEWEST_FOR_ALL_AGES
         rows = await self._database.all(sql, {"requester": requester, "limit": limit})
         return [image_of(row) for row in rows]
+
+    async def brought(self, requester: str, limit: int, after: float, until: float) -> Sequence[Image]:
+        values = {"requester": requester, "limit": limit, "after": after, "until": until}
+        return [image_of(row) for row in await self._database.all(BROUGHT, values)]
 
     async def delete(self, image_id: str) -> Sequence[Message]:
         async def delete(connection: aiosqlite.Connection) -> Sequence[Message]:

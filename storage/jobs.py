@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import aiosqlite
 
 from bot.jobs import Failure, Image, Job, JobStatus, request_from_json, request_to_json
-from bot.ports import Over
+from bot.ports import Ended, Over
 from storage.database import Database, Row, Values
 from storage.images import INSERT_IMAGE, image_values
 
@@ -24,8 +24,23 @@ UNFINISHED = "SELECT * FROM jobs WHERE status IN ('queued', 'running') ORDER BY 
 # All of it stands in one index, and comes as one row: there may be thousands.
 OVER_SINCE = """
 SELECT json_group_array(finished_at - created_at) FILTER (WHERE status = 'done') AS seconds,
-    json_group_array(failure_code) FILTER (WHERE failure_code IS NOT NULL) AS failures
+    json_group_array(failure_code) FILTER (WHERE failure_code IS NOT NULL) AS failures,
+    count(*) FILTER (WHERE status = 'cancelled') AS cancelled
 FROM jobs WHERE finished_at >= :since
+"""
+ENDED_SINCE = """
+SELECT json_group_array(json_array(finished_at, status, finished_at - created_at)) AS ended
+FROM jobs WHERE finished_at >= :since
+"""
+# The condition on the time lets SQLite search the index of those that failed, and not walk through it.
+NEWEST_FAILED = """
+SELECT * FROM jobs WHERE status = 'failed' AND finished_at > 0 ORDER BY finished_at DESC, number DESC LIMIT :limit
+"""
+NEWEST_OF = "SELECT * FROM jobs WHERE requester = :requester ORDER BY number DESC LIMIT :limit"
+NEWEST_OF_BEFORE = """
+SELECT * FROM jobs
+WHERE requester = :requester AND number < (SELECT number FROM jobs WHERE id = :before)
+ORDER BY number DESC LIMIT :limit
 """
 # Kept by triggers, as counting a million rows takes longer than a command may.
 COUNTS = "SELECT status, jobs FROM job_counts"
@@ -70,7 +85,21 @@ class Jobs:
 
     async def over_since(self, since: float) -> Over:
         (row,) = await self._database.all(OVER_SINCE, {"since": since})
-        return Over(seconds=json.loads(row["seconds"]), failures=json.loads(row["failures"]))
+        return Over(
+            seconds=json.loads(row["seconds"]), failures=json.loads(row["failures"]), cancelled=row["cancelled"]
+        )
+
+    async def ended_since(self, since: float) -> Sequence[Ended]:
+        (row,) = await self._database.all(ENDED_SINCE, {"since": since})
+        return [Ended(at, JobStatus(status), seconds) for at, status, seconds in json.loads(row["ended"])]
+
+    async def newest_failed(self, limit: int) -> Sequence[Job]:
+        return [job_of(row) for row in await self._database.all(NEWEST_FAILED, {"limit": limit})]
+
+    async def newest_of(self, requester: str, limit: int, before: str | None) -> Sequence[Job]:
+        values = {"requester": requester, "limit": limit, "before": before}
+        rows = await self._database.all(NEWEST_OF_BEFORE if before else NEWEST_OF, values)
+        return [job_of(row) for row in rows]
 
     async def counts(self) -> dict[JobStatus, int]:
         counted = {row["status"]: row["jobs"] for row in await self._database.all(COUNTS, {})}

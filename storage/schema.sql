@@ -118,3 +118,7 @@ CREATE INDEX images_for_all ON images (space, number) WHERE audience = space AND
 CREATE INDEX images_for_all_ages ON images (requester, number) WHERE NOT age_restricted;
 
 CREATE INDEX messages_by_requester ON messages (requester, platform, channel, private, image_number);
+
+CREATE INDEX images_brought ON images (requester, created_at) WHERE job_id IS NULL;
+
+CREATE INDEX jobs_failed ON jobs (finished_at) WHERE status = 'failed';

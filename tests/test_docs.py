@@ -5,6 +5,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from PIL import Image
 from pydantic import AliasChoices
 
 from adapters.web.app import build
-from adapters.web.problems import CODE_OF_STATUS, STATUS_OF, STATUS_OF_FAILURE
+from adapters.web.guard import FOREIGN_HOST, FOREIGN_ORIGIN
+from adapters.web.problems import CODE_OF_STATUS, MISSING, STATUS_OF, STATUS_OF_FAILURE
 from benchmarks.alike import are_alike
 from bot.cli import cli
 from bot.inference.pipelines import DEMO, Pipelines
@@ -172,6 +174,8 @@ def test_readme_has_every_code_of_an_error_with_its_status() -> None:
         *((int(status), error.code) for error, status in STATUS_OF.items()),
         *((int(status), code) for code, status in STATUS_OF_FAILURE.items()),
         *((int(status), code) for status, code in CODE_OF_STATUS.items()),
+        *((HTTPStatus.CONFLICT, code) for code, _ in MISSING.values()),
+        *((HTTPStatus.MISDIRECTED_REQUEST, FOREIGN_HOST), (HTTPStatus.FORBIDDEN, FOREIGN_ORIGIN)),
     }
 
     assert told <= documented
@@ -192,7 +196,7 @@ def test_readmes_limits_are_the_codes() -> None:
     assert limits["seed"] == (f"0 to {SEED_MAX}", f"by chance, below {CHOSEN_SEED_LIMIT}")
     assert limits["sampler"][0] == ", ".join(f"`{sampler}`" for sampler in Sampler)
     assert limits["`num_images` (generate over HTTP)"][0].startswith(f"1 to {IMAGES_MAX};")
-    assert f"up to {PICTURE_BYTES_MAX // 2**20} MiB" in limits["a picture for `limner refine`"][0]
+    assert f"up to {PICTURE_BYTES_MAX // 2**20} MiB" in limits["a picture for `limner refine` and `POST /images`"][0]
     assert limits["waiting jobs"] == ("LIMNER_QUEUE_LIMIT", str(Settings.model_fields["queue_limit"].default))
 
 

@@ -6,7 +6,7 @@ from adapters.chat.text import fitting
 from adapters.chat.words import Words
 from bot.events import Progress, Started
 from bot.jobs import Image, Job, Quality, Recipe
-from bot.service import Lately, Running, Status
+from bot.status import Lately, Running, Status
 
 #: Cells of a progress bar.
 BAR = 12

@@ -9,7 +9,7 @@ from adapters.chat.text import fitting, length
 from adapters.discord.markdown import code, person, quoted, small
 from adapters.discord.words import Words
 from bot.jobs import Image, Recipe
-from bot.service import Lately, Running, Status
+from bot.status import Lately, Running, Status
 
 CONTENT_MAX = 2000
 #: Running jobs that are shown one by one.

@@ -10,7 +10,7 @@ from adapters.slack.mrkdwn import code, quoted
 from adapters.slack.words import Words
 from bot.jobs import Image
 from bot.prompts import PROMPT_LIMIT
-from bot.service import Lately, Running, Status
+from bot.status import Lately, Running, Status
 
 NAME_SHOWN = 80
 #: Running jobs that are shown one by one.

@@ -1,4 +1,4 @@
-"""Who calls: bearer keys, compared in constant time."""
+"""Who calls, by bearer keys that are compared in constant time, and the service that they may ask."""
 
 import hashlib
 import hmac
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request, Security
+from fastapi import Depends, HTTPException, Query, Request, Security
 from fastapi.security import HTTPBearer
 
 from bot.policy import Asker
+from bot.service import Service
 
 #: Everybody who reaches a server without keys, which listens on loopback only.
 LOCAL = Asker("web:local", "web:local")
@@ -55,3 +56,13 @@ def asker_of(request: Request, _: Annotated[object, KEY] = None) -> Asker:
 
 
 CurrentAsker = Annotated[Asker, Depends(asker_of)]
+
+
+def service_of(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+CurrentService = Annotated[Service, Depends(service_of)]
+#: Of a page.
+Limit = Annotated[int, Query(ge=1, le=100)]

@@ -1,7 +1,9 @@
-"""The REST service: routes, and nothing else."""
+"""The REST service: its routes, and how all of them come together."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -12,39 +14,48 @@ from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from adapters.web import problems, render
-from adapters.web.access import KEY, CurrentAsker, Keys, asker_of
+from adapters.web import chat, playground, problems, render
+from adapters.web.access import KEY, CurrentAsker, CurrentService, Keys, Limit, asker_of
 from adapters.web.bodies import (
     GenerateBody,
     Health,
     ImageDetails,
     ImageList,
-    Index,
     JobBody,
     JobDetails,
     PaintedBody,
     RefineBody,
     StatusBody,
 )
-from adapters.web.body_limit import BodyLimit
+from adapters.web.body_limit import BodyLimit, read_whole
+from adapters.web.guard import Guard
 from bot import __version__
 from bot.errors import ShuttingDown
 from bot.events import Cancelled, Done, Event, Failed
 from bot.jobs import Job
+from bot.pictures import BYTES_MAX as PICTURE_BYTES_MAX
 from bot.policy import Asker
 from bot.service import Service
 
+#: A large one takes half a gigabyte meanwhile.
+DECODED_AT_ONCE = 2
 NO_DOORS: Mapping[str, ASGIApp] = MappingProxyType({})
 
 
-def service_of(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
-
-
-CurrentService = Annotated[Service, Depends(service_of)]
-Limit = Annotated[int, Query(ge=1, le=100)]
 PARTS: dict[int | str, dict[str, Any]] = {206: {"description": "The parts that Range names"}}
+#: What an answer that names an image can be followed by.
+REFINABLE: dict[str, Any] = {
+    "links": {"refine": {"operationRef": "#/paths/~1refine/post", "requestBody": {"id": "$response.body#/id"}}}
+}
+PICTURE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            kind: {"schema": {"type": "string", "format": "binary", "maxLength": PICTURE_BYTES_MAX}}
+            for kind in ("image/png", "image/jpeg", "image/webp")
+        },
+    }
+}
 #: Seconds.
 PreviewInterval = Annotated[float | None, Query(ge=0.2, le=600, allow_inf_nan=False)]
 
@@ -65,25 +76,43 @@ class Png(FileResponse):
 router = APIRouter(responses=problems.DESCRIBED)
 
 
-def build(service: Service, api_keys: Sequence[str], doors: Mapping[str, ASGIApp] = NO_DOORS) -> FastAPI:
-    """`doors`: path -> what takes all that is POSTed there, and knows by itself from whom it is."""
+class Site(problems.Described):
+    """With the guard around all else: also answers to unexpected errors get its headers."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        guard: Callable[[ASGIApp], ASGIApp] = self.state.guard
+        return guard(super().build_middleware_stack())
+
+
+def build(
+    service: Service,
+    api_keys: Sequence[str],
+    doors: Mapping[str, ASGIApp] = NO_DOORS,
+    *,
+    hosts: Iterable[str] = (),
+    public_url: str | None = None,
+    files: playground.Files | None = None,
+) -> FastAPI:
+    """`doors`: path -> what takes all that is POSTed there, and knows by itself from whom it is.
+
+    `hosts` and `public_url`: by which others know this server, beside loopback. `files`: in place of the playground's.
+    """
     # The interactive pages would load scripts from elsewhere; /openapi.json has all that they show.
-    app = problems.Described(title="Limner", version=__version__, docs_url=None, redoc_url=None)
+    app = Site(title="Limner", version=__version__, docs_url=None, redoc_url=None)
     app.state.service = service
     app.state.keys = Keys(api_keys)
-    app.add_middleware(BodyLimit, doors=doors.keys())
-    app.include_router(router)
+    app.state.files = playground.read() if files is None else files
+    app.state.decoding = asyncio.Semaphore(DECODED_AT_ONCE)
+    app.state.guard = partial(Guard, hosts=hosts, public_url=public_url, keyed=bool(api_keys), doors=doors.keys())
+    app.add_middleware(BodyLimit, doors=doors.keys(), read_there={("POST", "/images")})
+    for some in (playground.router, router, chat.router):
+        app.include_router(some)
     app.router.routes.extend(Route(path, door, methods=["POST"]) for path, door in doors.items())
     problems.install(app)
     return app
 
 
-@router.get("/")
-async def index() -> Index:
-    return Index(name="Limner", version=__version__, openapi="/openapi.json", status="/status")
-
-
-@router.post("/generate", response_model=PaintedBody)
+@router.post("/generate", response_model=PaintedBody, responses={200: REFINABLE})
 async def generate(body: GenerateBody, service: CurrentService, asker: CurrentAsker) -> Response | PaintedBody:
     """Paints from words and answers once the images exist."""
     return await _wait(await service.generate(body.request(), asker), service, asker)
@@ -112,6 +141,10 @@ async def accept(body: JobBody, service: CurrentService, asker: CurrentAsker, re
         job = await service.refine(body.refinement(), asker)
     else:
         job = await service.generate(body.request(), asker)
+    return _accepted(job, response)
+
+
+def _accepted(job: Job, response: Response) -> JobDetails:
     response.headers["Location"] = f"/jobs/{job.id}"
     return render.job_details(job, [])
 
@@ -125,6 +158,12 @@ async def job(job_id: str, service: CurrentService, asker: CurrentAsker) -> JobD
 @router.delete("/jobs/{job_id}")
 async def cancel(job_id: str, service: CurrentService, asker: CurrentAsker) -> JobDetails:
     return render.job_details(await service.cancel(job_id, asker), [])
+
+
+@router.post("/jobs/{job_id}/again", status_code=202)
+async def repeat(job_id: str, service: CurrentService, asker: CurrentAsker, response: Response) -> JobDetails:
+    """Accepts what the job asked for, with a new seed."""
+    return _accepted(await service.repeat(job_id, asker), response)
 
 
 async def _job_to_follow(job_id: str, service: CurrentService, asker: CurrentAsker) -> Job:
@@ -158,6 +197,16 @@ async def images(
     return ImageList(images=[render.summary(image) for image in found])
 
 
+@router.post("/images", status_code=201, openapi_extra=PICTURE, responses={201: REFINABLE})
+async def bring(request: Request, service: CurrentService, asker: CurrentAsker, response: Response) -> ImageDetails:
+    """Takes in a PNG, JPEG or WebP, which is the body as it is, so that it can be refined."""
+    encoded = await read_whole(request, PICTURE_BYTES_MAX)
+    async with request.app.state.decoding:
+        found = await service.bring(encoded, asker)
+    response.headers["Location"] = f"/images/{found.id}"
+    return render.details(found, [])
+
+
 @router.get("/images/{image_id}")
 async def image(image_id: str, service: CurrentService, asker: CurrentAsker) -> ImageDetails:
     found = await service.image(image_id, asker)
@@ -168,6 +217,18 @@ async def image(image_id: str, service: CurrentService, asker: CurrentAsker) -> 
 async def delete(image_id: str, service: CurrentService, asker: CurrentAsker) -> None:
     """Deletes it for good; what was refined from it stays."""
     await service.delete(image_id, asker)
+
+
+@router.post("/images/{image_id}/vary", status_code=202)
+async def vary(image_id: str, service: CurrentService, asker: CurrentAsker, response: Response) -> JobDetails:
+    """Accepts a job for an image like this one."""
+    return _accepted(await service.vary(image_id, asker), response)
+
+
+@router.post("/images/{image_id}/again", status_code=202)
+async def again(image_id: str, service: CurrentService, asker: CurrentAsker, response: Response) -> JobDetails:
+    """Accepts what the image came of, with a new seed."""
+    return _accepted(await service.again(image_id, asker), response)
 
 
 @router.get("/status")
@@ -187,11 +248,7 @@ async def readyz(service: CurrentService) -> Response | Health:
     now = await service.status()
     if now.ready:
         return Health(status="ready")
-    if now.trouble is not None and not now.stopping:
-        reason = now.trouble.code
-    else:
-        reason = "stopping" if now.stopping else "; ".join(worker.detail or worker.state for worker in now.workers)
-    return JSONResponse(Health(status="not ready", reason=reason).model_dump(), 503)
+    return JSONResponse(Health(status="not ready", reason=now.reason).model_dump(), 503)
 
 
 async def _wait(job: Job, service: Service, asker: Asker) -> Response | PaintedBody:

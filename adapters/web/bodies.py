@@ -86,6 +86,14 @@ class RefineBody(Body):
         return Refinement(image_id=fields.pop("id"), **fields)
 
 
+class SaidBody(Body):
+    """A line of the playground's chat: `/generate`, `/refine`, `/status`, `/help`, or words alone."""
+
+    text: Annotated[Text, Field(examples=["/generate a cat in a hat --steps 20"])]
+    #: The image that it answers to: words alone refine it.
+    image: Text | None = None
+
+
 def _kind(body: Any) -> str:
     return "refine" if isinstance(body, Mapping) and "id" in body else "generate"
 
@@ -141,7 +149,15 @@ class JobDetails(BaseModel):
     started_at: float | None
     finished_at: float | None
     failure: FailureBody | None
+    #: The image that a refinement starts from.
+    parent: str | None
     images: Sequence[ImageSummary]
+
+
+class History(BaseModel):
+    jobs: Sequence[JobDetails]
+    #: Pictures that the caller brought meanwhile.
+    brought: Sequence[ImageSummary]
 
 
 class RunningJob(BaseModel):
@@ -163,6 +179,86 @@ class StatusBody(BaseModel):
     workers: Sequence[Mapping[str, Any]]
     #: What the disk or the database refuses, for the operator; null while they work.
     trouble: str | None = None
+
+
+class JobSaid(BaseModel):
+    kind: Literal["job"] = "job"
+    job: JobDetails
+
+
+class StatusSaid(BaseModel):
+    kind: Literal["status"] = "status"
+    status: StatusBody
+
+
+class HelpSaid(BaseModel):
+    kind: Literal["help"] = "help"
+    text: str
+
+
+class WaitingJob(BaseModel):
+    id: str
+    requester: str
+    kind: Literal["generate", "refine"]
+    images: int
+    created_at: float
+    #: Seconds until it will be done, as far as that is foreseen.
+    eta: float | None
+
+
+class Process(BaseModel):
+    """The one that serves."""
+
+    #: Bytes; null where the system does not tell.
+    memory: int | None
+    cpu_seconds: float
+
+
+class LatelyBody(BaseModel):
+    hours: int
+    done: int
+    failed: int
+    cancelled: int
+    #: From acceptance to the finished image.
+    seconds_p50: float | None
+    seconds_p95: float | None
+
+
+class MinuteBody(BaseModel):
+    #: When it began.
+    at: int
+    done: int
+    failed: int
+    seconds_p50: float | None
+
+
+class FailedJob(BaseModel):
+    job_id: str
+    requester: str
+    code: str
+    detail: str
+    at: float | None
+
+
+class Activity(BaseModel):
+    """For who watches: of all requesters, without their words."""
+
+    version: str
+    #: Seconds since 1970, as all times.
+    now: float
+    state: Literal["ready", "not_ready", "stopping", "trouble"]
+    reason: str | None
+    queued: int
+    #: The first of them, the next one first.
+    waiting: Sequence[WaitingJob]
+    running: Sequence[RunningJob]
+    workers: Sequence[Mapping[str, Any]]
+    server: Process
+    lately: LatelyBody
+    #: The last 60.
+    minutes: Sequence[MinuteBody]
+    #: The last 20, the newest first.
+    failures: Sequence[FailedJob]
 
 
 class Health(BaseModel):

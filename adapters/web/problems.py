@@ -63,6 +63,14 @@ STATUS_OF_FAILURE = {
     "refiner_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "style_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }
+#: What an image or a job that is there lacks, to be painted again.
+MISSING = {
+    "recipe": (
+        "no_recipe",
+        "Limner did not paint this picture, so there is nothing to paint again. It can be refined.",
+    ),
+    "parent": ("parent_gone", "The image that this was refined from is not there any more."),
+}
 CODE_OF_STATUS = {
     HTTPStatus.BAD_REQUEST: "malformed_request",
     HTTPStatus.UNAUTHORIZED: "unauthorized",
@@ -122,6 +130,8 @@ async def _limner_error(request: Request, error: Exception) -> JSONResponse:
     match error:
         case BadRequest():
             return problem(status, error.code, str(error), errors=_listed(error.mistakes))
+        case NotFound(kind=kind) if kind in MISSING:
+            return problem(HTTPStatus.CONFLICT, *MISSING[kind])
         case QueueFull():
             return problem(status, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
         case ShuttingDown():

@@ -3,20 +3,29 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from adapters.web.bodies import (
+    Activity,
+    FailedJob,
     FailureBody,
+    History,
     ImageDetails,
     ImageSummary,
     JobDetails,
+    LatelyBody,
+    MinuteBody,
     PaintedBody,
+    Process,
     RunningJob,
     StatusBody,
+    WaitingJob,
 )
+from bot import activity as watched
+from bot import service
 from bot.events import Cancelled, Done, Event, Failed, Preview, Progress, Queued, Started
-from bot.jobs import Image, ImageRequest, Job
-from bot.service import Running, Status
+from bot.jobs import Failure, Image, ImageRequest, Job, Refinement
+from bot.status import Lately, Running, Status
 
 
 def image_url(image_id: str) -> str:
@@ -53,7 +62,7 @@ def job_details(job: Job, images: Sequence[Image]) -> JobDetails:
     return JobDetails(
         id=job.id,
         status=job.status,
-        kind="generate" if isinstance(job.request, ImageRequest) else "refine",
+        kind=kind_of(job),
         prompt=job.request.prompt,
         seed=job.request.seed,
         attempts=job.attempts,
@@ -61,7 +70,19 @@ def job_details(job: Job, images: Sequence[Image]) -> JobDetails:
         started_at=job.started_at,
         finished_at=job.finished_at,
         failure=job.failure and FailureBody(**asdict(job.failure)),
+        parent=job.request.image_id if isinstance(job.request, Refinement) else None,
         images=[summary(image) for image in images],
+    )
+
+
+def kind_of(job: Job) -> Literal["generate", "refine"]:
+    return "generate" if isinstance(job.request, ImageRequest) else "refine"
+
+
+def history(page: service.History) -> History:
+    return History(
+        jobs=[job_details(job, page.images[job.id]) for job in page.jobs],
+        brought=[summary(image) for image in page.brought],
     )
 
 
@@ -106,4 +127,50 @@ def running_job(run: Running) -> RunningJob:
         images=len(run.job.image_ids),
         step=progress.step if progress else 0,
         steps=progress.steps if progress else None,
+    )
+
+
+def activity(seen: watched.Activity, version: str) -> Activity:
+    now = status(seen.status, version)
+    return Activity(
+        version=version,
+        now=seen.now,
+        state=seen.status.state,
+        reason=now.trouble or seen.status.reason,
+        queued=now.queued,
+        waiting=[_waiting(one.job, one.eta) for one in seen.waiting],
+        running=now.running,
+        workers=now.workers,
+        server=Process(**asdict(seen.process)),
+        lately=_lately(seen.lately),
+        minutes=[MinuteBody(**asdict(minute)) for minute in seen.minutes],
+        failures=[_failed(job, job.failure) for job in seen.failed if job.failure is not None],
+    )
+
+
+def _waiting(job: Job, eta: float | None) -> WaitingJob:
+    return WaitingJob(
+        id=job.id,
+        requester=job.requester,
+        kind=kind_of(job),
+        images=len(job.image_ids),
+        created_at=job.created_at,
+        eta=eta,
+    )
+
+
+def _lately(lately: Lately) -> LatelyBody:
+    return LatelyBody(
+        hours=watched.HOURS,
+        done=len(lately.seconds),
+        failed=sum(lately.failures.values()),
+        cancelled=lately.cancelled,
+        seconds_p50=lately.percentile(0.5),
+        seconds_p95=lately.percentile(0.95),
+    )
+
+
+def _failed(job: Job, failure: Failure) -> FailedJob:
+    return FailedJob(
+        job_id=job.id, requester=job.requester, code=failure.code, detail=failure.detail, at=job.finished_at
     )

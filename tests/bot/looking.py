@@ -76,6 +76,10 @@ class Onlooker:
     async def check_lists(self, before: str, visit: Visit) -> None:
         own = await self.service.own_images(visit.asker, 100)
         assert ids(own) == self.record.that(lambda made: own_and_here(visit, made))
+        history = await self.service.history(visit.asker, 100)
+        shown = [image for images in (*history.images.values(), history.brought) for image in images]
+        assert ids(shown) == ids(own)
+        assert {job.id for job in history.jobs} == self.record.jobs_that(lambda made: made.visit.who == visit.who)
         listed = await self.service.newest_images(visit.asker, 100)
         assert ids(listed) == self.record.that(lambda made: for_all_of_the_space(visit, made))
         older = await answer(self.service.newest_images(visit.asker, 100, before))

@@ -4,13 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from bot.jobs import Image, ImageRequest, Quality, Refinement, Sampler, Stage
+from bot.jobs import ImageRequest, Quality, Refinement, Sampler, Stage
 from bot.quality import FEW_STEPS, GENERATE, REFINE, Menu, can_be_shared
-from tests.bot.inference.painting import parent
 
 CAT = ImageRequest(prompt="a cat")
 SNOW = Refinement(image_id="parent", prompt="snow")
-PAINTED, BROUGHT = parent(brought=False), parent(brought=True)
 
 
 @pytest.mark.parametrize("quality", Quality)
@@ -59,21 +57,18 @@ def test_a_sampler_that_somebody_chose_is_used_without_that_lora() -> None:
 
 
 @pytest.mark.parametrize(
-    ("refinement", "parent", "menu", "stage"),
+    ("refinement", "menu", "stage"),
     [
-        (SNOW, PAINTED, Menu(), Stage.REFINER),
-        (replace(SNOW, strength=1.0), PAINTED, Menu(), Stage.REFINER),
-        (SNOW, BROUGHT, Menu(), Stage.REFINER),
-        (replace(SNOW, strength=0.51), BROUGHT, Menu(), Stage.BASE),
-        (replace(SNOW, style="ink"), PAINTED, Menu(), Stage.BASE),
-        (SNOW, PAINTED, Menu(has_refiner=False), Stage.BASE),
+        (SNOW, Menu(), Stage.REFINER),
+        (replace(SNOW, strength=0.5), Menu(), Stage.REFINER),
+        (replace(SNOW, strength=0.51), Menu(), Stage.BASE),
+        (replace(SNOW, style="ink"), Menu(), Stage.BASE),
+        (SNOW, Menu(has_refiner=False), Stage.BASE),
     ],
-    ids=["an image", "an image, much", "a picture, little", "a picture, much", "a style", "no refiner"],
+    ids=["as usual", "half", "more than half", "a style", "no refiner"],
 )
-def test_the_refiner_refines_unless_only_the_base_can(
-    refinement: Refinement, parent: Image, menu: Menu, stage: Stage
-) -> None:
-    filled = menu.filled_in_for(refinement, parent)
+def test_the_refiner_refines_unless_only_the_base_can(refinement: Refinement, menu: Menu, stage: Stage) -> None:
+    filled = menu.filled_in_for(refinement)
 
     assert filled.stage is stage
     assert filled.num_inference_steps == REFINE[Quality.STANDARD].num_inference_steps
@@ -82,8 +77,8 @@ def test_the_refiner_refines_unless_only_the_base_can(
 def test_a_draft_of_a_refinement_takes_the_lora_for_few_steps_only_with_the_base() -> None:
     draft = replace(SNOW, quality=Quality.DRAFT)
 
-    assert Menu(draft="lcm").filled_in_for(draft, PAINTED).few_steps is None
-    assert Menu(draft="lcm", has_refiner=False).filled_in_for(draft, PAINTED).few_steps == "lcm"
+    assert Menu(draft="lcm").filled_in_for(draft).few_steps is None
+    assert Menu(draft="lcm", has_refiner=False).filled_in_for(draft).few_steps == "lcm"
 
 
 @pytest.mark.parametrize(
@@ -99,14 +94,14 @@ def test_base_and_refiner_need_a_step_each(steps: int, refine_at: float | None, 
 def test_a_draft_that_is_asked_again_is_the_same_draft(name: str, said: dict[str, float]) -> None:
     menu = Menu(draft=name, has_refiner=False)
     draft = menu.filled_in(replace(CAT, quality=Quality.DRAFT, **said))  # type: ignore[arg-type]
-    refined = menu.filled_in_for(replace(SNOW, quality=Quality.DRAFT, **said), PAINTED)  # type: ignore[arg-type]
+    refined = menu.filled_in_for(replace(SNOW, quality=Quality.DRAFT, **said))  # type: ignore[arg-type]
 
     again, refined_again = menu.asked_again(draft), menu.asked_again(refined)
 
     assert isinstance(again, ImageRequest)
     assert isinstance(refined_again, Refinement)
     assert menu.filled_in(again) == draft
-    assert menu.filled_in_for(refined_again, PAINTED) == refined
+    assert menu.filled_in_for(refined_again) == refined
 
 
 @pytest.mark.parametrize("menu", [Menu(), Menu(draft="lightning")], ids=["none", "another"])

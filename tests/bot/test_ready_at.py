@@ -8,7 +8,8 @@ import pytest
 from bot.errors import JobFailed
 from bot.events import Progress, Queued, Started
 from bot.jobs import ImageRequest, Job
-from bot.service import Lately, Service
+from bot.service import Service
+from bot.status import Lately
 from tests.bot.asking import ANN, BOB, ask, hear_all, hear_until, idle, painted, reach
 from tests.conftest import OpenLimner
 from tests.fakes.executor import FakeExecutor

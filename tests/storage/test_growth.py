@@ -22,6 +22,7 @@ TIMES = 9
 #: What is asked for grows with the index: the jobs of an hour, all children, and a page that the small one cannot fill.
 GROWS = {
     "what became of the jobs of the last hour",
+    "what ended in the last hour",
     "children of the image with the most",
     "newest images of a space",
 }

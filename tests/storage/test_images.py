@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -285,3 +286,31 @@ async def test_everything_is_still_known_after_a_restart(tmp_path: Path) -> None
             if start == 0:
                 await add(images, "cat")
             assert await images.get("cat") == image("cat")
+
+
+async def test_images_of_several_jobs_are_found_at_once(images: Images, database: Database) -> None:
+    for job_id in ("one", "two", "three"):
+        await accept(database, job_id)
+    for image_id, job_id in (("a", "one"), ("b", "two"), ("c", "two"), ("d", "three")):
+        await images.add(image(image_id, job_id=job_id))
+    await images.add(image("brought"))
+
+    assert {found.id for found in await images.of_jobs(["one", "two", "nobody knows"])} == {"a", "b", "c"}
+    assert await images.of_jobs([]) == []
+
+
+async def test_pictures_that_somebody_brought_are_found_by_when_that_was(images: Images, database: Database) -> None:
+    await accept(database, "job")
+    for image_id, created_at in (("a", 10), ("b", 20), ("c", 20), ("d", 30)):
+        await images.add(image(image_id, created_at=created_at))
+    await images.add(image("painted", job_id="job", created_at=20))
+    await images.add(image("of another", requester="test:ben", created_at=20))
+
+    async def brought(after: float, until: float, limit: int = 10) -> list[str]:
+        return [found.id for found in await images.brought("test:ann", limit, after, until)]
+
+    assert await brought(-inf, inf) == ["d", "c", "b", "a"]
+    # So that what is between two pages is on one of them.
+    assert await brought(10, 20) == ["c", "b"]
+    assert await brought(20, 30) == ["d"]
+    assert await brought(-inf, inf, limit=3) == ["d", "c", "b"]

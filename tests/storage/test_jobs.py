@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus, Refinement, Sampler
-from bot.ports import Over
+from bot.ports import Ended, Over
 from storage.database import Database
 from storage.deliveries import Deliveries
 from storage.files import ImageFolder
@@ -323,8 +323,8 @@ async def test_jobs_that_ended_since_a_time_are_found_however_they_ended(jobs: J
     await jobs.claim("running", 40)
     await jobs.add(job("queued"))
 
-    assert await jobs.over_since(30) == Over(seconds=[20], failures=[FAILURE.code])
-    assert await jobs.over_since(29) == Over(seconds=[19, 20], failures=[FAILURE.code])
+    assert await jobs.over_since(30) == Over(seconds=[20], failures=[FAILURE.code], cancelled=1)
+    assert await jobs.over_since(29) == Over(seconds=[19, 20], failures=[FAILURE.code], cancelled=1)
     assert await jobs.over_since(33) == Over(seconds=[], failures=[])
 
 
@@ -370,3 +370,58 @@ async def test_counts_are_right_whoever_adds_moves_or_deletes_jobs(jobs: Jobs, d
     counted = await database.all("SELECT status, count(*) AS jobs FROM jobs GROUP BY status", {})
 
     assert await jobs.counts() == dict.fromkeys(JobStatus, 0) | {row["status"]: row["jobs"] for row in counted}
+
+
+async def test_the_newest_jobs_of_a_requester_come_page_by_page_in_all_states(jobs: Jobs) -> None:
+    for number, job_id in enumerate("abcdef"):
+        await jobs.add(replace(job(job_id), requester="test:ben" if job_id == "d" else "test:ann", created_at=-number))
+    for job_id in "abc":
+        await jobs.claim(job_id, 20)
+    await jobs.finish("a", [], 30)
+    await jobs.fail("b", FAILURE, 30)
+    await jobs.cancel("e", 30)
+
+    async def page(limit: int, before: str | None = None) -> list[str]:
+        return [found.id for found in await jobs.newest_of("test:ann", limit, before)]
+
+    assert await page(10) == ["f", "e", "c", "b", "a"]
+    assert await page(2) == ["f", "e"]
+    assert await page(2, "e") == ["c", "b"]
+    # Whoever's it is, it is a place in the order.
+    assert await page(2, "d") == ["c", "b"]
+    assert await page(2, "a") == []
+    assert await page(2, "nobody knows") == []
+    assert await jobs.newest_of("test:nobody", 10, None) == []
+
+
+async def test_what_ended_since_a_time_is_told_with_how_and_when_and_how_long_it_took(jobs: Jobs) -> None:
+    for job_id in ("early", "done", "failed", "cancelled"):
+        await jobs.add(job(job_id))
+        await jobs.claim(job_id, 20)
+    await jobs.finish("early", [], 29)
+    await jobs.finish("done", [], 30)
+    await jobs.fail("failed", FAILURE, 31.5)
+    await jobs.cancel("cancelled", 32)
+    await jobs.add(job("queued"))
+
+    assert {ended.at: ended for ended in await jobs.ended_since(30)} == {
+        30: Ended(30, JobStatus.DONE, 20),
+        31.5: Ended(31.5, JobStatus.FAILED, 21.5),
+        32: Ended(32, JobStatus.CANCELLED, 22),
+    }
+    assert await jobs.ended_since(33) == []
+
+
+async def test_jobs_that_failed_come_with_the_last_one_first(jobs: Jobs) -> None:
+    for job_id in ("a", "b", "c", "d", "done", "cancelled"):
+        await jobs.add(job(job_id))
+        await jobs.claim(job_id, 20)
+    for job_id, end in (("a", 33), ("b", 32), ("c", 32), ("d", 31)):
+        await jobs.fail(job_id, FAILURE, end)
+    await jobs.finish("done", [], 40)
+    await jobs.cancel("cancelled", 40)
+
+    failed = await jobs.newest_failed(3)
+
+    assert [found.id for found in failed] == ["a", "c", "b"]
+    assert {found.failure for found in failed} == {FAILURE}

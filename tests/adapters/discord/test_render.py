@@ -14,7 +14,7 @@ from bot.errors import DiskFull
 from bot.events import Progress, Queued, Started
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus, Quality, Recipe, Refinement, Sampler, Stage
 from bot.ports import WorkerState, WorkerStatus
-from bot.service import Lately, Running, Status
+from bot.status import Lately, Running, Status
 
 ENGLISH, GERMAN = words_for("en"), words_for("de")
 SPACE, REQUESTER = "discord:9", "discord:123456789012345678"

@@ -220,5 +220,5 @@ async def test_a_check_of_the_certificate_is_answered(slack: FakeSlack, serve: S
 async def test_without_slack_there_is_no_door(tmp_path: Path) -> None:
     async with open_service(Settings(data_dir=tmp_path, drain_seconds=0), executor=FakeExecutor()) as service:
         transport = httpx.ASGITransport(build(service, []))
-        async with httpx.AsyncClient(transport=transport, base_url="http://limner") as somebody:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as somebody:
             problem(await somebody.post(HTTP_PATH, content=b"{}"), 404, "not_found")

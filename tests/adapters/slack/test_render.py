@@ -16,7 +16,7 @@ from bot.errors import DiskFull
 from bot.events import Progress, Queued, Started
 from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus, Quality, Recipe, Refinement, Sampler, Stage
 from bot.ports import WorkerState, WorkerStatus
-from bot.service import Lately, Running, Status
+from bot.status import Lately, Running, Status
 from tests.adapters.slack.judging import breaches, rings, spoken, view_breaches
 
 ENGLISH = words_for("en")

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -15,9 +16,19 @@ from bot.service import Service
 Answer = dict[str, Any]
 
 
+@dataclass(slots=True)
+class StandingClock:
+    """Goes on where a test says so."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def client_of(service: Service, *keys: str, key: str | None = None) -> httpx.AsyncClient:
     """Sees the answer to an unexpected error, and not the error itself, as clients do."""
-    transport = httpx.ASGITransport(build(service, keys), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(build(service, keys, hosts=["limner"]), raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     return httpx.AsyncClient(transport=transport, base_url="http://limner", headers=headers)
 
@@ -26,7 +37,7 @@ def client_of(service: Service, *keys: str, key: str | None = None) -> httpx.Asy
 async def served(service: Service, *keys: str) -> AsyncIterator[httpx.AsyncClient]:
     """Over a real socket."""
     with listen("127.0.0.1", 0) as socket:
-        http = server(build(service, keys))
+        http = server(build(service, keys, hosts=["limner"]))
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(http.serve(sockets=[socket]))
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{socket.getsockname()[1]}") as client:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+from hypothesis import strategies as st
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.result import Ok
 from schemathesis.engine import events, from_schema
@@ -16,9 +17,15 @@ from schemathesis.engine.recorder import ScenarioRecorder
 
 from tests.adapters.web.clients import served
 from tests.conftest import OpenLimner
-from tests.fakes.executor import FakeExecutor
+from tests.fakes.executor import FakeExecutor, png
 
 KEY = "ada-5f2c9e"
+#: What is sent where a picture is asked for; most of the fuzzer's own bytes would be none.
+PICTURES = st.sampled_from([png(), png((128, 64))]) | st.binary()
+for kind in ("image/png", "image/jpeg", "image/webp"):
+    schemathesis.openapi.media_type(kind, PICTURES)
+#: A story is short, and there are many that can be told.
+STORIES_PER_EXAMPLE = 5
 #: Some that no route takes; the others are tried one by one elsewhere.
 METHODS = ["OPTIONS", "PUT", "TRACE"]
 #: What a cancelled job answers depends on who is faster.
@@ -67,8 +74,14 @@ def settings(url: str, key: str | None, examples: int, seed: int) -> Schemathesi
             "base-url": url,
             "request-timeout": 10,
             "continue-on-failure": True,
-            "phases": {"coverage": {"unexpected-methods": METHODS}},
+            "phases": {
+                "coverage": {"unexpected-methods": METHODS},
+                # What is refused is tried in the phases before.
+                "stateful": {"generation": {"max-examples": STORIES_PER_EXAMPLE * examples, "mode": "positive"}},
+            },
             "generation": {"max-examples": examples, "database": "none", "with-security-parameters": bool(key)},
+            # A job that is cancelled is still there.
+            "operations": [{"include-path-regex": "^/jobs/", "checks": {"use_after_free": {"enabled": False}}}],
             "checks": {
                 # That a size goes with a step count, or a style with its server, no schema says.
                 "positive_data_acceptance": {"expected-statuses": ["2xx", "401", "404", "409", "422"]},

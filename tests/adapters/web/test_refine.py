@@ -47,9 +47,7 @@ async def test_every_field_reaches_the_painter(limner: OpenLimner) -> None:
         }
         ok(await refine(client, parent, sampler="euler_ancestral", **fields))
 
-    expected = Refinement(
-        image_id=parent, prompt="warmer", sampler=Sampler.EULER_ANCESTRAL, stage=Stage.REFINER, **fields
-    )
+    expected = Refinement(image_id=parent, prompt="warmer", sampler=Sampler.EULER_ANCESTRAL, stage=Stage.BASE, **fields)
     assert executor.works[1].request == expected
 
 

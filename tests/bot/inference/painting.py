@@ -14,8 +14,7 @@ from bot.inference.lora import Loras
 from bot.inference.paint import Painter
 from bot.inference.pipelines import Pipelines
 from bot.inference.wire import Broke, Dropped, Finished, News
-from bot.jobs import Image as PaintedImage
-from bot.jobs import ImageRequest, Recipe, Refinement, Sampler, Stage
+from bot.jobs import ImageRequest, Refinement
 from bot.ports import Painted, Work
 from bot.quality import Menu
 from bot.styles import Style
@@ -87,47 +86,17 @@ def work(
     request: ImageRequest | Refinement,
     *,
     source: bytes | None = None,
-    brought: bool = False,
     menu: Menu = MENU,
     **more: Any,
 ) -> Work:
-    """As the service hands it on: filled in, a refinement as one of Limner's own images unless it was brought."""
+    """As the service hands it on: filled in."""
     if isinstance(request, ImageRequest):
         filled: ImageRequest | Refinement = menu.filled_in(request)
     else:
-        filled = menu.filled_in_for(request, parent(brought=brought))
+        filled = menu.filled_in_for(request)
     image_ids = tuple(f"image-{number}" for number in range(request.num_images))
     sha256 = None if source is None else "ab" * 32
     return Work(job_id="job", image_ids=image_ids, request=filled, source=source, source_sha256=sha256, **more)
-
-
-def parent(*, brought: bool) -> PaintedImage:
-    recipe = Recipe(
-        stage=Stage.BASE,
-        model="demo",
-        prompt="a cat",
-        negative_prompt=None,
-        width=8,
-        height=8,
-        seed=0,
-        sampler=Sampler.EULER,
-        num_inference_steps=1,
-        guidance_scale=5.0,
-    )
-    return PaintedImage(
-        id="parent",
-        job_id=None,
-        requester="",
-        space="",
-        parent_id=None,
-        file="",
-        sha256="",
-        size=1,
-        width=8,
-        height=8,
-        recipe=None if brought else recipe,
-        created_at=0,
-    )
 
 
 def painted(pipelines: Pipelines, of: Work, **how: Any) -> list[Painted]:

@@ -344,13 +344,13 @@ def test_a_style_that_is_not_set_up_any_more_fails_its_job(demo: Pipelines) -> N
 
 
 @pytest.mark.parametrize("sampler", Sampler)
-def test_a_brought_picture_that_shall_change_much_is_painted_by_the_base(demo: Pipelines, sampler: Sampler) -> None:
+def test_a_picture_that_shall_change_much_is_painted_by_the_base(demo: Pipelines, sampler: Sampler) -> None:
     (parent,) = painted(demo, work(CAT))
     change = Refinement(image_id="parent", prompt="snow", strength=0.8, num_inference_steps=4, sampler=sampler, seed=1)
-    (image,) = painted(demo, work(change, source=parent.png, brought=True))
+    (image,) = painted(demo, work(change, source=parent.png))
 
     assert (image.recipe.stage, image.recipe.model) == (Stage.BASE, demo.model)
-    (image,) = painted(demo, work(replace(change, strength=0.5), source=parent.png, brought=True))
+    (image,) = painted(demo, work(replace(change, strength=0.5), source=parent.png))
     assert image.recipe.stage is Stage.REFINER
 
 
