@@ -218,8 +218,8 @@ class Painter:
         if painting.preview_interval is None or self._clock() < painting.preview_due:
             return
         painting.preview_due = self._clock() + painting.preview_interval
-        arrive = self._pipelines.device.copy(painting.rows[0].x0[0])
-        self._previews.submit(lambda: self._tell_unless_over(painting, Preview(image, preview(arrive()))))
+        arrive, colours = self._pipelines.device.copy(painting.rows[0].x0[0]), self._pipelines.colours
+        self._previews.submit(lambda: self._tell_unless_over(painting, Preview(image, preview(arrive(), colours))))
 
     def _finish_row(self, row: Row, owner: Owner) -> None:
         del self._owners[row]

@@ -18,6 +18,7 @@ from bot.inference import memory
 from bot.inference.denoise import UNet
 from bot.inference.encode import Encoder, Encoding
 from bot.inference.memory import Part, Residence
+from bot.inference.preview import SDXL_COLOURS, Colours, colours_of
 from bot.inference.wire import NO_REFINER
 from bot.jobs import Stage
 from bot.ports import Memory
@@ -127,6 +128,7 @@ class Pipelines:
         base: StableDiffusionXLPipeline,
         wanted: Memory = Memory.AUTO,
         read_refiner: Callable[[], Any] | None = None,
+        colours: Colours = SDXL_COLOURS,
     ) -> None:
         """`read_refiner` makes the refiner's pipeline, where it does not come from the folder or hub ID `refiner`."""
         self._read_refiner = read_refiner or (
@@ -136,6 +138,8 @@ class Pipelines:
         self.model = model
         self.refiner = refiner
         self.pipeline = base
+        #: Of both stages' latents.
+        self.colours = colours
         level = memory.chosen(wanted, device.free_memory(), _weights(base, has_refiner=refiner != NO_REFINER))
         self.residence = Residence(level, device.name)
         self._encoder = self._encoder_of(base)
@@ -158,8 +162,9 @@ class Pipelines:
     def load(cls, model: str | None, refiner: str | None, wanted: Memory = Memory.AUTO) -> "Pipelines":
         device = Device()
         model, refiner = chosen(model, refiner, device)
-        base = _from_pretrained(StableDiffusionXLPipeline, source_of(model, "base"), device)
-        return cls(device, model, refiner, base, wanted)
+        source = source_of(model, "base")
+        base = _from_pretrained(StableDiffusionXLPipeline, source, device)
+        return cls(device, model, refiner, base, wanted, colours=colours_of(Path(source) / "vae"))
 
     @property
     def native_side(self) -> int:
