@@ -1,9 +1,12 @@
 """The demo model's words: a byte-level BPE vocabulary in CLIP's form, learnt from what people ask a painter for."""
 
 from collections import Counter
+from functools import cache
 from itertools import pairwise
 
 from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+from training import captions
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
@@ -26,10 +29,11 @@ sleeping swimming looking more less snowy rainy sunny golden shiny fluffy happy 
 """
 
 
+@cache
 def vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Token -> ID, and the merges in their order. Bytes come first, as in CLIP, so that any text can be written."""
     letters = list(bytes_to_unicode().values())
-    merges = _merges(Counter(WORDS.split()))
+    merges = _merges(Counter(sorted({*WORDS.split(), *captions.words()})))
     tokens = [*letters, *(letter + WORD_END for letter in letters), *map("".join, merges), START, END]
     return {token: number for number, token in enumerate(dict.fromkeys(tokens))}, merges
 
