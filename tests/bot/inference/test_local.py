@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -204,7 +205,7 @@ async def test_a_worker_without_jobs_may_be_silent_and_says_how_it_works() -> No
         assert (status.pid, status.state) == (pid, WorkerState.READY)
         assert status.plan is not None
         assert status.plan.startswith("low: one model part at a time")
-        assert "pictures of 256x256 share a step" in status.plan
+        assert re.search(r"pictures of (\d+)x\1 share a step", status.plan)
         assert "the style ink cannot be used" in status.plan
 
 

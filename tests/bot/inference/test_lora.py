@@ -19,7 +19,7 @@ from bot.inference.pipelines import DEMO_FOLDER
 from bot.styles import Style
 
 BLOCK = "down_blocks.1.attentions.0.transformer_blocks.0"
-MIDDLE = "mid_block.attentions.0.transformer_blocks.1"
+MIDDLE = "mid_block.attentions.0.transformer_blocks.0"
 CONVS = ("conv_in", "down_blocks.1.resnets.0.conv1", "down_blocks.1.downsamplers.0.conv")
 LINEARS = (f"{BLOCK}.attn1.to_q", f"{BLOCK}.attn1.to_out.0", f"{BLOCK}.ff.net.0.proj", f"{MIDDLE}.attn2.to_k")
 OTHERS = (f"{BLOCK}.attn1.to_q", f"{MIDDLE}.attn2.to_v", "mid_block.attentions.0.proj_in", "conv_in", "conv_out")

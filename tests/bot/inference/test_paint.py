@@ -117,7 +117,7 @@ def test_every_recipe_repeats_its_image(
 def test_a_size_that_nobody_chose_is_the_models_own(demo: Pipelines) -> None:
     (image,) = painted(demo, work(replace(CAT, width=None, height=None, num_inference_steps=1)))
 
-    assert picture(image).size == (image.recipe.width, image.recipe.height) == (256, 256)
+    assert picture(image).size == (image.recipe.width, image.recipe.height) == (demo.native_side, demo.native_side)
 
 
 def test_each_image_of_a_job_can_be_repeated_alone(demo: Pipelines) -> None:

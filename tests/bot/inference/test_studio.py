@@ -46,10 +46,11 @@ def test_it_says_what_it_found(opened: Opened) -> None:
 
     loaded = painting.loaded
     assert (loaded.model, loaded.refiner, loaded.device, loaded.dtype) == (DEMO, DEMO, "cpu", "float32")
-    assert loaded.native_pixels == 256 * 256
-    assert loaded.pixels >= 2 * 256 * 256
+    side = painting.painter._pipelines.native_side
+    assert loaded.native_pixels == side * side
+    assert loaded.pixels >= 2 * side * side
     assert loaded.plan.startswith("full: all models stay on the device; up to ")
-    assert [measured.pixels for measured in painting.table] == [256 * 256, 128 * 128]
+    assert [measured.pixels for measured in painting.table] == [side * side, side * side // 4]
 
 
 @pytest.fixture
