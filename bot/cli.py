@@ -199,16 +199,25 @@ def bench(
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    # Whoever says SIGTERM gets what Ctrl-C gets: workers ended, temporary folders gone. `serve` drains instead.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        return asyncio.run(work)
+        return asyncio.run(_until_terminated(work))
     except* LimnerError as group:
         # The first is the cause; others only tell that their neighbours were stopped with it.
         raise _first(group) from None
-    except* KeyboardInterrupt:
+    except* (KeyboardInterrupt, asyncio.CancelledError):
         err.print("Stopped.")
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
+    """Whoever says SIGTERM gets what Ctrl-C gets: workers ended, temporary folders gone. `serve` drains instead.
+
+    Also where Ctrl-C is ignored, as in the background of a script.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 def _first(group: BaseExceptionGroup[LimnerError]) -> LimnerError:

@@ -270,13 +270,24 @@ def interrupt_all(process: subprocess.Popen[str]) -> None:
     os.killpg(process.pid, signal.SIGINT)
 
 
+@pytest.fixture
+def ctrl_c(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Heeded or ignored, and so by the processes that are begun."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
-    ("status", "interrupt"),
+    ("status", "interrupt", "ctrl_c"),
     [
-        pytest.param("running", interrupt_all, id="Ctrl-C while it paints"),
-        pytest.param("queued", subprocess.Popen.terminate, id="SIGTERM while the model is loaded"),
+        pytest.param("running", interrupt_all, signal.SIG_DFL, id="Ctrl-C while it paints"),
+        pytest.param("queued", subprocess.Popen.terminate, signal.SIG_DFL, id="SIGTERM while the model is loaded"),
+        pytest.param("running", subprocess.Popen.terminate, signal.SIG_IGN, id="SIGTERM in a script's background"),
     ],
+    indirect=["ctrl_c"],
 )
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupted_generate_ends_at_once_and_leaves_nothing(
     tmp_path: Path, status: str, interrupt: Callable[[subprocess.Popen[str]], None]
 ) -> None:
