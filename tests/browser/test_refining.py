@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.async_api import FilePayload, Locator, expect
 
+from bot.jobs import Refinement
 from tests.browser.conftest import OpenPlayground, Playground
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -41,6 +42,25 @@ async def test_a_reply_to_a_picture_refines_it_and_the_lineage_is_shown(playgrou
         await expect(here.page.locator("#reply")).to_be_hidden()
         image = await (await here.page.request.get(f"{here.url}/images/{second}")).json()
         assert image["parent"] == first
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words", "strength"),
+    [("some", "in the snow", 0.5), ("much", "in the snow", 0.8), ("much", "in the snow --strength 0.6", 0.6)],
+)
+async def test_how_much_shall_change_is_chosen_or_typed(
+    playground: OpenPlayground, chosen: str, words: str, strength: float
+) -> None:
+    async with playground() as here:
+        await here.paint("/generate a cat --steps 2")
+        await here.pictures.get_by_role("button", name="Refine", exact=True).click()
+        await here.page.get_by_label("Change").select_option(chosen)
+
+        await refined(here, words)
+
+        request = here.painter.works[-1].request
+        assert isinstance(request, Refinement)
+        assert (request.prompt, request.strength) == ("in the snow", strength)
 
 
 async def test_the_refine_button_does_the_same_as_a_reply(playground: OpenPlayground) -> None:

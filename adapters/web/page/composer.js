@@ -7,6 +7,7 @@ import { announce, make } from "./element.js";
 const form = document.getElementById("composer");
 const field = document.getElementById("text");
 const reply = document.getElementById("reply");
+const change = document.getElementById("change");
 
 const sent = [];
 let recalled = 0;
@@ -47,14 +48,20 @@ function recall(event, step) {
 }
 
 function submit(send) {
-  const text = field.value.trim();
   suggestions.close();
-  if (!text) return;
   const replied = picture;
+  const text = replied ? withStrength(field.value.trim()) : field.value.trim();
+  if (!text) return;
   remember(text);
   field.value = "";
   about(null);
   send(text, replied);
+}
+
+/** How much shall change is said as an option, which wins where it was typed. */
+function withStrength(text) {
+  const isRefinement = !text.startsWith("/") || /^\/refine\b/i.test(text);
+  return text && isRefinement && change.value && !/--strength\b/i.test(text) ? `${text} --strength ${change.value}` : text;
 }
 
 /** So that Up brings it back. */
