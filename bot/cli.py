@@ -230,7 +230,7 @@ def _banner(settings: Settings, port: int) -> None:
     keys = f"{len(settings.api_keys)} API key(s)" if settings.api_keys else "no key, this machine only"
     model = settings.model or "SDXL base 1.0 where a CUDA GPU is seen, else demo"
     lines = [
-        ("HTTP", f"http://{host}:{port}  ({keys})", True),
+        ("HTTP", f"http://{host}:{port}  (a page to chat, and the API; {keys})", True),
         ("Model", f"{model}  (loading in a worker; jobs wait meanwhile)", True),
         ("Data", str(settings.data_dir.resolve()), True),
         _discord(settings),

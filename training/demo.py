@@ -53,7 +53,10 @@ def guessed_colours(pool: Pool, scale: float, scenes: int = 1000) -> Colours:
 
 
 def write_colours(folder: Path, colours: Colours) -> None:
-    told = {name: torch.round(getattr(colours, name), decimals=4).tolist() for name in ("to_rgb", "bias")}
+    told = {
+        "to_rgb": [[round(value, 4) for value in row] for row in colours.to_rgb.tolist()],
+        "bias": [round(value, 4) for value in colours.bias.tolist()],
+    }
     for part in ("base", "refiner"):
         file = folder / part / "vae" / COLOURS_FILE
         file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
