@@ -81,6 +81,8 @@ class LimnerApp:
         #: Where Slack comes in, unless it is by a socket.
         self.door: Door | None = None
         self.bolt = AsyncApp(
+            # Without one, bolt looks through all source files for who calls it.
+            name="limner",
             client=client,
             logger=_quiet(),
             authorize=self._itself,  # type: ignore[arg-type]  # bolt takes these, too

@@ -105,8 +105,9 @@ def build(
     app.state.decoding = asyncio.Semaphore(DECODED_AT_ONCE)
     app.state.guard = partial(Guard, hosts=hosts, public_url=public_url, keyed=bool(api_keys), doors=doors.keys())
     app.add_middleware(BodyLimit, doors=doors.keys(), read_there={("POST", "/images")})
+    # As they are: `include_router` would read each of them anew.
     for some in (playground.router, router, chat.router):
-        app.include_router(some)
+        app.router.routes.extend(some.routes)
     app.router.routes.extend(Route(path, door, methods=["POST"]) for path, door in doors.items())
     problems.install(app)
     return app
