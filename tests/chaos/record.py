@@ -76,7 +76,8 @@ def _of_slack(message: slack.FakeMessage, fake: slack.FakeSlack) -> Shown:
         message_id=message.ts,
         posted_at=message.created,
         is_gone=message.deleted,
-        image_ids=[PurePath(file.name).stem for file in message.files],
+        # Of a file that was deleted Slack shows just that.
+        image_ids=[PurePath(file.name).stem for file in message.files if not file.deleted],
         buttons=list(_slack_buttons(message)),
     )
 
