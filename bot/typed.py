@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import BadRequest, Mistake
-from bot.jobs import STRENGTH, Image, ImageRequest, Quality, Refinement
+from bot.jobs import STRENGTH, ImageRequest, Quality, Refinement
 from bot.prompts import checked_refinement, checked_request, parse_size, tidy
 from bot.quality import Menu
 
@@ -17,6 +17,8 @@ QUOTED = 40
 QUOTES = re.compile(
     "[\"\u201c\u201d\u201e]([^\"\u201c\u201d\u201e]*)[\"\u201c\u201d]|['`\u2018\u2019]([^'`\u2018\u2019]*)['`\u2018\u2019]"
 )
+#: What the IDs of images look like.
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 #: As many as the largest seed has.
 DIGITS_MAX = 20
 #: Told of one text: nobody reads more, and to find out what was meant takes its time.
@@ -64,14 +66,14 @@ class Typed:
         _check(mistakes, lambda: checked_request(menu.filled_in(request), menu))
         return request
 
-    def refinement(self, image: Image, menu: Menu) -> Refinement:
+    def refinement(self, image_id: str, menu: Menu) -> Refinement:
         """Of this image, whatever `image` says. Raises BadRequest as `request` does."""
         mistakes = list(self.mistakes)
         if self.size is not None:
             words = "--size is not for refining: the new image gets the size of the one that is refined."
             mistakes.append(_mistake("size", "not_when_refining", words))
         strength = STRENGTH if self.strength is None else self.strength
-        refinement = Refinement(image_id=image.id, prompt=self.words, strength=strength, **self._said())
+        refinement = Refinement(image_id=image_id, prompt=self.words, strength=strength, **self._said())
         _check(mistakes, lambda: checked_refinement(menu.filled_in_for(refinement), menu))
         return refinement
 

@@ -196,7 +196,7 @@ class Desk:
         return accept
 
     async def _refine(self, image: Image, typed: Typed, asker: Asker, origin: str) -> Job:
-        return await self._service.refine(typed.refinement(image, self._service.menu), asker, origin)
+        return await self._service.refine(typed.refinement(image.id, self._service.menu), asker, origin)
 
     async def _refine_picture(self, found: Found, typed: Typed, asker: Asker, origin: str) -> Job:
         """The picture is kept only where the job is accepted."""

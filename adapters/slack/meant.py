@@ -13,8 +13,8 @@ from bot.errors import NotFound
 from bot.jobs import Image
 from bot.policy import Asker
 from bot.service import Service
+from bot.typed import UUID
 
-UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 ADDRESS = re.compile(r"https?://\S*")
 #: Of an image in a set.
 NUMBER = re.compile(r"[0-9]{1,3}")

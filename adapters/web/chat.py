@@ -38,7 +38,7 @@ async def chat(body: SaidBody, service: CurrentService, asker: CurrentAsker, res
 
 async def _refine(said: Wanted, answered: str | None, service: Service, asker: Asker) -> Job:
     image = await _meant(said.image or answered, service, asker)
-    return await service.refine(said.typed.refinement(image, service.menu), asker)
+    return await service.refine(said.typed.refinement(image.id, service.menu), asker)
 
 
 async def _meant(image_id: str | None, service: Service, asker: Asker) -> Image:

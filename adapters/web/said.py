@@ -1,13 +1,12 @@
 """A line of the playground's chat -> which command it is, and its words; or what was probably meant."""
 
 import difflib
-import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from bot.errors import BadRequest, Mistake
-from bot.typed import Typed, read
+from bot.typed import UUID, Typed, read
 
 
 class Command(StrEnum):
@@ -28,7 +27,6 @@ ALIASES: Final = {
 LIKENESS = 0.6
 #: Characters of an unknown command that an answer repeats.
 SHOWN = 20
-ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 #: What people put around an ID.
 AROUND = "`'\"<>,:;"
 HELP = """\
@@ -86,7 +84,7 @@ def wanted(words: str) -> Wanted:
     """An ID may be the first word, or the value of --image. Raises BadRequest."""
     first, rest = (*words.split(maxsplit=1), "", "")[:2]
     named = first.strip(AROUND)
-    if not ID.fullmatch(named):
+    if not UUID.fullmatch(named):
         typed = typed_of(words)
         return Wanted(typed, typed.image and typed.image.strip(AROUND))
     typed = typed_of(rest)

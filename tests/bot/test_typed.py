@@ -10,27 +10,14 @@ from typing import Any
 import pytest
 
 from bot.errors import BadRequest, Mistake
-from bot.jobs import STRENGTH, Image, ImageRequest, Quality, Refinement
+from bot.jobs import STRENGTH, ImageRequest, Quality, Refinement
 from bot.prompts import tidy
 from bot.quality import Menu
 from bot.styles import Style
 from bot.typed import ALIASES, OPTIONS, Typed, read
 
 MENU = Menu(styles=(Style(name="ink", lora="someone/ink"),))
-PARENT = Image(
-    id="parent",
-    job_id=None,
-    requester="",
-    space="",
-    parent_id=None,
-    file="",
-    sha256="",
-    size=1,
-    width=8,
-    height=8,
-    recipe=None,
-    created_at=0,
-)
+PARENT = "parent"
 
 
 def mistakes(text: str) -> tuple[Mistake, ...]:
