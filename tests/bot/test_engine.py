@@ -370,11 +370,10 @@ async def test_a_cancelled_job_that_was_half_painted_before_leaves_no_file(
     limner: OpenLimner, image_files: ImageFiles
 ) -> None:
     executor = FakeExecutor()
+    executor.hold(at_step=2, of_image=2)
     async with limner(executor) as service:
         job = await ask(service, images=2)
         async with aclosing(service.follow(job.id, ANN)) as stream:
-            await hear_until(stream, Progress(1, 2, 2, 4))
-            executor.hold(at_step=2)
             await hear_until(stream, Progress(2, 2, 3, 4))
     assert len(image_files()) <= 1
     async with limner(FakeExecutor(ready=False)) as service:

@@ -41,6 +41,7 @@ class FakeExecutor:
         self._ready = ready
         self._step_seconds = step_seconds
         self._held_at: int | None = None
+        self._held_image: int | None = None
         self._deadly: str | None = None
         self._mishaps: list[JobFailed | WorkerDied] = []
         self._paintings: dict[str, Painting] = {}
@@ -50,9 +51,9 @@ class FakeExecutor:
         self._ready = True
         self._changed()
 
-    def hold(self, *, at_step: int = 1) -> None:
-        """From now on no job gets past this point, which lies before the step, until `release`."""
-        self._held_at = at_step
+    def hold(self, *, at_step: int = 1, of_image: int | None = None) -> None:
+        """From now on no job gets past this point, which lies before the step of each image, until `release`."""
+        self._held_at, self._held_image = at_step, of_image
 
     def release(self) -> None:
         self._held_at = None
@@ -90,7 +91,7 @@ class FakeExecutor:
                 for step in range(1, steps + 1):
                     if work.request.prompt == self._deadly:
                         self._kill_all()
-                    await self._before(step, painting)
+                    await self._before(number, step, painting)
                     yield Progress(number, images, (number - 1) * steps + step, images * steps)
                     if painting.looked_at:
                         yield Preview(number, JPEG)
@@ -100,9 +101,9 @@ class FakeExecutor:
         finally:
             del self._paintings[work.job_id]
 
-    async def _before(self, step: int, painting: Painting) -> None:
+    async def _before(self, image: int, step: int, painting: Painting) -> None:
         await asyncio.sleep(self._step_seconds)
-        if step == self._held_at and not painting.cancelled:
+        if step == self._held_at and self._held_image in (None, image) and not painting.cancelled:
             painting.released.clear()
             await painting.released.wait()
         if painting.cancelled:
