@@ -178,7 +178,7 @@ class TakesAll:
         self.asked: list[float] = []
         self.full = asyncio.Event()
 
-    def has_room(self, held: Sequence[Job]) -> bool:
+    def has_room(self, job: Job, held: Sequence[Job]) -> bool:
         self.asked.append(time.perf_counter())
         if len(held) == self._number:
             self.full.set()

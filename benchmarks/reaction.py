@@ -21,12 +21,12 @@ from benchmarks.rivals import WARM_UP_STEPS, Bench, Engine, Way, compiled_twin
 from bot.events import Preview, Progress
 from bot.inference.caps import Caps
 from bot.inference.denoise import UNet
-from bot.inference.local import LocalExecutor
+from bot.inference.local import local_team
 from bot.inference.lora import Loras
 from bot.inference.pipelines import DEMO
 from bot.inference.wire import Broke, Load
 from bot.jobs import Stage
-from bot.ports import WorkerState
+from bot.ports import Executor, WorkerState
 from bot.styles import Style
 
 #: Bytes that stay free beside the ballast: enough for prompts, not for a step.
@@ -221,7 +221,7 @@ def killed_worker(bench: Bench, compiled: bool) -> Iterator[Row]:
 
 async def _two_lives() -> tuple[float, float]:
     """Seconds until the first worker was ready, and until the second after the first was killed."""
-    executor = LocalExecutor(Load(DEMO, DEMO), dict(os.environ))
+    executor = local_team(Load(DEMO, DEMO), dict(os.environ))
     changed = asyncio.Event()
     running = asyncio.create_task(executor.run(changed.set), name="the worker's lives")
     try:
@@ -238,7 +238,7 @@ async def _two_lives() -> tuple[float, float]:
         await asyncio.wait([running])
 
 
-async def _until(executor: LocalExecutor, changed: asyncio.Event, *states: WorkerState) -> float:
+async def _until(executor: Executor, changed: asyncio.Event, *states: WorkerState) -> float:
     """Seconds."""
     began = time.perf_counter()
     async with asyncio.timeout(WORKER_PATIENCE):

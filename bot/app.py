@@ -16,7 +16,7 @@ from adapters.web import app as web
 from adapters.web.server import listen, server
 from bot.engine import Engine
 from bot.errors import CannotStart
-from bot.inference.local import LocalExecutor
+from bot.inference.local import local_team
 from bot.inference.wire import NO_REFINER, Load
 from bot.links import Links, secret
 from bot.policy import Weights
@@ -58,7 +58,7 @@ async def open_service(
     chance: random.Random | None = None,
 ) -> AsyncIterator[Service]:
     """The service with its engine running; leaving the block drains. Raises CannotStart."""
-    executor = executor or local_executor(settings)
+    executor = executor or executor_of(settings)
     with data_folder(settings.data_dir) as folder:
         async with Database.open(folder / DATABASE, now=clock()) as database:
             links = Links(settings.public_url, await asyncio.to_thread(secret, folder))
@@ -210,12 +210,27 @@ def menu(settings: Settings) -> Menu:
     )
 
 
-def local_executor(settings: Settings) -> LocalExecutor:
+def executor_of(settings: Settings) -> Executor:
     styles = [style.style() for style in settings.styles]
     if settings.draft is not None:
         styles.append(Style(name=settings.draft, lora=settings.draft_lora or FEW_STEPS[settings.draft].lora))
     load = Load(settings.model, settings.refiner, settings.memory, settings.compile, tuple(styles))
-    return LocalExecutor(load, worker_environment(settings), step_timeout=settings.step_timeout)
+    if settings.executor == "ray":
+        return on_ray(settings, load)
+    environment = worker_environment(settings)
+    return local_team(load, environment, devices=settings.devices, step_timeout=settings.step_timeout)
+
+
+def on_ray(settings: Settings, load: Load) -> Executor:
+    try:
+        from bot.inference.cluster import NEAREST, cluster_team
+    except ModuleNotFoundError as error:
+        raise CannotStart(
+            "LIMNER_EXECUTOR=ray needs Ray, which is not installed: pip install 'limner[cluster]'"
+        ) from error
+    environment = {} if settings.hf_token is None else {"HF_TOKEN": settings.hf_token.get_secret_value()}
+    address = settings.ray_address or NEAREST
+    return cluster_team(load, environment, address=address, step_timeout=settings.step_timeout)
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:

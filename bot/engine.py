@@ -63,8 +63,6 @@ class Engine:
         self._clock = clock
         self._followers = Followers()
         self._runs: dict[str, Run] = {}
-        #: Waiting jobs that were painted when a worker or the program died. One of them may be what kills.
-        self._suspects: set[str] = set()
         self._wake = asyncio.Event()
         self._stopping = False
         #: Two may have one ID: what asks came twice, and the store takes one of them.
@@ -101,8 +99,6 @@ class Engine:
             self._unfinished.add(job)
             if job.status is JobStatus.QUEUED:
                 self._scheduler.add(job)
-                if job.attempts > 0:
-                    self._suspects.add(job.id)
             else:
                 await self._again_or_fail(job, "The program stopped while it was painted.")
         if len(self._scheduler) >= MANY:
@@ -210,7 +206,6 @@ class Engine:
             return False
         self._unfinished.discard(job.id)
         self._scheduler.discard(job.id)
-        self._suspects.discard(job.id)
         if run := self._runs.get(job.id):
             run.cancelled = True
         self._executor.cancel(job.id)
@@ -223,42 +218,35 @@ class Engine:
 
     async def _feed(self, tasks: asyncio.TaskGroup) -> None:
         while not self._stopping:
-            while not self._stopping and self._has_room():
-                job_id = self._scheduler.next()
-                if job_id is None:
-                    break
-                await self._claim(job_id, tasks)
+            while not self._stopping and (job := self._scheduler.first()) is not None and self._has_room(job):
+                self._scheduler.next()
+                await self._claim(job, tasks)
             self._telling.moved()
             await self._wake.wait()
             self._wake.clear()
 
-    def _has_room(self) -> bool:
-        held = [run.job for run in self._runs.values()]
-        # A second attempt runs alone, so that a job which kills takes no other along again.
-        if held and (self._scheduler.first() in self._suspects or any(job.attempts > 1 for job in held)):
-            return False
-        return self._executor.has_room(held)
+    def _has_room(self, job: Job) -> bool:
+        return self._executor.has_room(job, [run.job for run in self._runs.values()])
 
-    async def _claim(self, job_id: str, tasks: asyncio.TaskGroup) -> None:
+    async def _claim(self, waiting: Job, tasks: asyncio.TaskGroup) -> None:
         try:
-            job = await self._jobs.claim(job_id, self._clock())
+            job = await self._jobs.claim(waiting.id, self._clock())
         except Exception as error:  # noqa: BLE001 - it is told and logged
             # The job keeps its turn; nothing is lost while the disk is full or the database is locked.
-            _complain(error, "job could not be claimed; trying again", job=job_id)
-            if (unclaimed := self._unfinished.get(job_id)) is not None:
-                self._scheduler.give_back(unclaimed)
+            _complain(error, "job could not be claimed; trying again", job=waiting.id)
+            if self._unfinished.get(waiting.id) is not None:
+                self._scheduler.give_back(waiting)
             await asyncio.sleep(STORE_PAUSE)
             self._wake.set()
             return
-        self._suspects.discard(job_id)
         if job is None:
             # It was cancelled, perhaps on its way into the line.
-            self._unfinished.discard(job_id)
+            self._unfinished.discard(waiting.id)
         elif self._stopping:
             await self._put_back(job)
         else:
-            self._forecast.began(job_id, cost(job))
-            self._runs[job_id] = Run(job, tasks.create_task(self._run(job), name=f"job {job_id}"))
+            self._forecast.began(job.id, cost(job))
+            self._runs[job.id] = Run(job, tasks.create_task(self._run(job), name=f"job {job.id}"))
 
     async def _run(self, job: Job) -> None:
         log.info("job started", job=job.id, attempt=job.attempts)
@@ -343,7 +331,6 @@ class Engine:
             await self._fail(job, Failure(WorkerDied.code, detail))
         elif await self._written(lambda: self._jobs.requeue(job.id, attempt_counts=True)):
             log.warning("job queued again", job=job.id, attempts=job.attempts, why=why)
-            self._suspects.add(job.id)
             self._scheduler.give_back(job)
 
     async def _fail(self, job: Job, failure: Failure) -> None:

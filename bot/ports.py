@@ -24,6 +24,8 @@ class Work:
     source_sha256: str | None = None
     #: Seconds between two previews; None where nobody looks.
     preview_interval: float | None = None
+    #: It was interrupted before, and shares its worker with no other job.
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,11 @@ class WorkerStatus:
 class Executor(Protocol):
     """Where jobs are painted. All methods are called on the event loop."""
 
-    def has_room(self, held: Sequence[Job]) -> bool:
-        """It can hold one more job beside these; never while nothing is ready."""
+    def has_room(self, job: Job, held: Sequence[Job]) -> bool:
+        """It can hold this waiting job beside these; never while nothing is ready.
+
+        A job that was interrupted before may be what kills workers: it shares its worker with no other.
+        """
         ...
 
     def status(self) -> Sequence[WorkerStatus]: ...

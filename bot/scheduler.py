@@ -102,9 +102,9 @@ class Scheduler:
             self._take(bisect_left(self._line, turn))
             self._forget_if_empty()
 
-    def first(self) -> str | None:
+    def first(self) -> Job | None:
         """The job whose turn it is; it stays in the line."""
-        return self._line[0].job.id if self._line else None
+        return self._line[0].job if self._line else None
 
     def next(self) -> str | None:
         """Takes the job whose turn it is out of the line."""

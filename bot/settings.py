@@ -4,7 +4,7 @@ import re
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AliasChoices,
@@ -85,8 +85,12 @@ class Settings(BaseSettings):
     draft_lora: str | None = None
     #: LoRAs that a request can name.
     styles: tuple[StyleSetting, ...] = ()
-    #: `local`: a child process on this machine.
-    executor: str = "local"
+    #: `local`: child processes on this machine. `ray`: actors on a Ray cluster.
+    executor: Literal["local", "ray"] = "local"
+    #: GPUs of this machine that paint, a worker each: `auto` for all, `cpu` for none, or some as CUDA names them.
+    devices: str = "auto"
+    #: The Ray cluster's. None: the one that this machine belongs to.
+    ray_address: str | None = Field(None, validation_alias=AliasChoices("RAY_ADDRESS", "ray_address"))
     #: Seconds without a finished step, after which a worker is replaced.
     step_timeout: Annotated[float, Field(gt=0)] = 300.0
     #: How many jobs may wait.
@@ -141,13 +145,6 @@ class Settings(BaseSettings):
         if wrong := [admin for admin in admins if not re.fullmatch(r"[UW][A-Z0-9]{1,20}", admin)]:
             raise ValueError(f"{wrong[0]!r} is no user ID of Slack, which looks like U012AB3CD")
         return admins
-
-    @field_validator("executor")
-    @classmethod
-    def _known_executor(cls, executor: str) -> str:
-        if executor != "local":
-            raise ValueError("must be 'local'; other executors come with a later version")
-        return executor
 
     @field_validator("draft")
     @classmethod

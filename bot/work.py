@@ -1,5 +1,7 @@
 """A job as a worker gets it, and what it paints as the index keeps it."""
 
+from dataclasses import replace
+
 from bot.errors import ImageFileLost, JobFailed
 from bot.jobs import Image, ImageRequest, Job
 from bot.ports import ImageStore, Painted, StoredFile, Work
@@ -8,8 +10,15 @@ from bot.ports import ImageStore, Painted, StoredFile, Work
 async def work_of(job: Job, images: ImageStore, preview_interval: float | None) -> Work:
     """Raises JobFailed where the image to refine is gone."""
     request = job.request
+    work = Work(
+        job_id=job.id,
+        image_ids=job.image_ids,
+        request=request,
+        preview_interval=preview_interval,
+        alone=job.attempts > 1,
+    )
     if isinstance(request, ImageRequest):
-        return Work(job_id=job.id, image_ids=job.image_ids, request=request, preview_interval=preview_interval)
+        return work
     parent = await images.get(request.image_id)
     if parent is None:
         raise image_gone()
@@ -18,14 +27,7 @@ async def work_of(job: Job, images: ImageStore, preview_interval: float | None) 
     except ImageFileLost as error:
         deleted = await images.get(parent.id) is None
         raise image_gone() if deleted else JobFailed(error.code, str(error)) from error
-    return Work(
-        job_id=job.id,
-        image_ids=job.image_ids,
-        request=request,
-        source=source,
-        source_sha256=parent.sha256,
-        preview_interval=preview_interval,
-    )
+    return replace(work, source=source, source_sha256=parent.sha256)
 
 
 def image_of(job: Job, painted: Painted, file: StoredFile, now: float) -> Image:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from bot.app import open_service
+from bot.ports import Executor
 from bot.service import Service
 from bot.settings import Settings
 from tests.fakes.executor import FakeExecutor
@@ -21,7 +22,7 @@ CHANCE = 7
 class OpenLimner(Protocol):
     def __call__(
         self,
-        executor: FakeExecutor | None = None,
+        executor: Executor | None = None,
         *,
         queue_limit: int = 100,
         drain_seconds: float = 0,
@@ -37,7 +38,7 @@ def limner(tmp_path: Path) -> OpenLimner:
     """Opens Limner on one data folder; opening it a second time is a restart."""
 
     def open_limner(
-        executor: FakeExecutor | None = None,
+        executor: Executor | None = None,
         *,
         queue_limit: int = 100,
         drain_seconds: float = 0,

@@ -1,4 +1,7 @@
-"""The child process that owns a device: loads the pipelines, takes steps for all jobs at once, dies with its parent."""
+"""What owns a device: loads the pipelines and takes steps for all jobs at once.
+
+As a program it is a child of the serving process, and dies with it; bot/inference/actor.py lets it work elsewhere.
+"""
 
 import os
 import pickle
@@ -6,7 +9,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from bot.inference.wire import (
@@ -16,6 +19,7 @@ from bot.inference.wire import (
     Load,
     LoadFailed,
     Look,
+    News,
     Order,
     Paint,
     Report,
@@ -38,19 +42,16 @@ NEVER = 1e6
 
 
 class Line:
-    """The two pipes to the parent."""
+    """From the serving process, and back to it."""
 
-    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
-        self._incoming = incoming
-        self._outgoing = outgoing
-        self._writing = threading.Lock()
+    def __init__(self, report: Callable[[Report], None]) -> None:
+        """`report` may be called from any thread."""
+        self.report = report
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
 
-    def listen(self) -> None:
-        """In a thread of its own, so that the parent's end is seen in the middle of a step. No parent, no worker."""
-        while order := self._read():
-            self._orders.put(order)
-        os._exit(0)
+    def take(self, order: Order) -> None:
+        """From any thread."""
+        self._orders.put(order)
 
     def first(self) -> Load:
         order = self._orders.get()
@@ -66,11 +67,23 @@ class Line:
         except queue.Empty:
             return
 
-    def wake(self) -> None:
-        self._orders.put(Wake())
 
-    def report(self, report: Report) -> None:
-        """From any thread."""
+class Pipes(Line):
+    """To the parent."""
+
+    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+        super().__init__(self._write)
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._writing = threading.Lock()
+
+    def listen(self) -> None:
+        """In a thread of its own, so that the parent's end is seen in the middle of a step. No parent, no worker."""
+        while order := self._read():
+            self.take(order)
+        os._exit(0)
+
+    def _write(self, report: Report) -> None:
         message = packed(report)
         with self._writing:
             self._outgoing.write(message)
@@ -88,40 +101,42 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(NICENESS)
-    line = _open_line()
-    threading.Thread(target=line.listen, name="listen", daemon=True).start()
-    serve(line, line.first())
+    pipes = _open_pipes()
+    threading.Thread(target=pipes.listen, name="listen", daemon=True).start()
+    code = serve(pipes)
+    sys.stderr.flush()
+    # Past the interpreter's farewell, which would trip over the thread that reads from the parent.
+    os._exit(code)
 
 
-def _open_line() -> Line:
+def _open_pipes() -> Pipes:
     """Takes standard output for the reports; whatever a library prints goes to standard error from here on."""
     outgoing = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return Line(sys.stdin.buffer, outgoing)
+    return Pipes(sys.stdin.buffer, outgoing)
 
 
-def serve(line: Line, load: Load) -> None:
+def serve(line: Line) -> int:
+    """Until it cannot go on; returns the exit code that says why."""
+    load = line.first()
     # Importing torch and diffusers takes seconds, in which the parent is heard already.
     from bot.inference.pipelines import explained
     from bot.inference.studio import Studio
 
+    def tell(number: int, news: News) -> None:
+        line.report(Told(number, news))
+
     try:
-        studio = Studio.open(load, tell=lambda number, news: line.report(Told(number, news)), wake=line.wake)
+        studio = Studio.open(load, tell=tell, wake=lambda: line.take(Wake()))
     except Exception as error:
         line.report(LoadFailed(explained(error)))
-        _exit(EXIT_CANNOT_LOAD)
+        return EXIT_CANNOT_LOAD
     line.report(studio.loaded)
     try:
         _work(line, studio)
     except Exception as error:
         print(f"limner: the worker cannot go on: {explained(error.__cause__ or error)}", file=sys.stderr)
-        _exit(EXIT_DEVICE_LOST)
-
-
-def _exit(code: int) -> NoReturn:
-    """Past the interpreter's farewell, which would trip over the thread that reads from the parent."""
-    sys.stderr.flush()
-    os._exit(code)
+        return EXIT_DEVICE_LOST
 
 
 def _work(line: Line, studio: "Studio") -> NoReturn:

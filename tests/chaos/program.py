@@ -28,7 +28,7 @@ def main(weather_file: str, port_file: str) -> None:
     slow_disk(weather)
     # What tells the time is bound where these are imported.
     from bot.app import serve, worker_environment
-    from bot.inference.local import LocalExecutor
+    from bot.inference.local import local_team
     from bot.inference.wire import NO_REFINER, Load
     from bot.settings import read_settings
     from tests.scenarios.chat_program import hurry
@@ -36,7 +36,7 @@ def main(weather_file: str, port_file: str) -> None:
     hurry()
     settings = read_settings()
     load, environment = Load("chaos", NO_REFINER), worker_environment(settings)
-    executor = LocalExecutor(load, environment, step_timeout=STEP_TIMEOUT, command=WORKER)
+    executor = local_team(load, environment, step_timeout=STEP_TIMEOUT, command=WORKER)
     asyncio.run(serve(settings, executor=executor, started=lambda port: tell(Path(port_file), port)))
 
 

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from bot.events import Preview, Progress
 from bot.inference.wire import Broke, Cancel, Dropped, Finished, Loaded, Look, News, Paint, Told
-from bot.inference.worker import NEVER, Line
+from bot.inference.worker import NEVER, Line, Pipes
 from bot.ports import Work
 from tests.fakes.executor import JPEG, SIDE, painted
 
@@ -49,7 +49,7 @@ class Painting:
 def main() -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    line = Line(sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb"))
+    line = Pipes(sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb"))
     threading.Thread(target=line.listen, name="listen", daemon=True).start()
     line.first()
     pixels = SIDE**2

@@ -14,12 +14,14 @@ from PIL import Image
 
 from bot.errors import JobCancelled
 from bot.events import Preview, Progress
-from bot.inference.local import LocalExecutor
+from bot.inference.cluster import cluster_team
+from bot.inference.local import local_team
 from bot.inference.pipelines import DEMO
 from bot.inference.wire import Load
-from bot.jobs import ImageRequest, Refinement, Sampler, Stage
+from bot.jobs import ImageRequest, Job, Refinement, Sampler, Stage
 from bot.ports import Executor, Painted, Work, WorkerState
 from bot.quality import Menu
+from tests.fakes.cluster import cluster as cluster
 from tests.fakes.executor import FakeExecutor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -27,20 +29,25 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 STEPS = 3
 MENU = Menu()
 CAT = MENU.filled_in(ImageRequest(prompt="a cat", width=64, height=96, num_inference_steps=STEPS, seed=7))
+JOB = Job(id="job", requester="", space="", origin="", request=CAT, image_ids=(), created_at=0)
 
+LOAD = Load(DEMO, DEMO)
 EXECUTORS: dict[str, Callable[[], Executor]] = {
     "fake": FakeExecutor,
-    "local": lambda: LocalExecutor(Load(DEMO, DEMO), dict(os.environ)),
+    "local": lambda: local_team(LOAD, dict(os.environ)),
+    "ray": lambda: cluster_team(LOAD, {}),
 }
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("local", "ray")]
 
 
-@pytest_asyncio.fixture(
-    scope="module", loop_scope="module", params=["fake", pytest.param("local", marks=pytest.mark.slow)]
-)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["fake", *SLOW])
 async def executor(request: pytest.FixtureRequest) -> AsyncIterator[Executor]:
-    executor = EXECUTORS[request.param]()
+    if request.param == "ray":
+        executor: Executor = cluster_team(LOAD, {}, address=request.getfixturevalue("cluster").address)
+    else:
+        executor = EXECUTORS[request.param]()
     task = asyncio.create_task(executor.run(lambda: None))
-    await until(lambda: executor.has_room([]))
+    await until(lambda: set(states(executor)) == {WorkerState.READY})
     yield executor
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -51,6 +58,10 @@ async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(100):
         while not is_so():
             await asyncio.sleep(0)
+
+
+def states(executor: Executor) -> list[WorkerState]:
+    return [worker.state for worker in executor.status()]
 
 
 def work(job_id: str = "job", request: ImageRequest | Refinement = CAT, **more: Any) -> Work:
@@ -178,7 +189,7 @@ async def test_a_job_that_nobody_waits_for_any_more_is_dropped(executor: Executo
 
 async def test_a_task_that_is_cancelled_drops_its_job(executor: Executor) -> None:
     task = asyncio.create_task(images(executor, work(request=replace(CAT, num_inference_steps=150))))
-    await until(lambda: executor.status()[0].state is WorkerState.BUSY)
+    await until(lambda: WorkerState.BUSY in states(executor))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -188,11 +199,20 @@ async def test_a_task_that_is_cancelled_drops_its_job(executor: Executor) -> Non
 
 
 async def test_its_workers_say_how_they_are(executor: Executor) -> None:
-    await until(lambda: [worker.state for worker in executor.status()] == [WorkerState.READY])
+    await until(lambda: set(states(executor)) == {WorkerState.READY})
 
     async with aclosing(executor.paint(work())) as stream:
         await anext(stream)
-        assert [worker.state for worker in executor.status()] == [WorkerState.BUSY]
+        assert states(executor).count(WorkerState.BUSY) == 1
+
+
+async def test_a_job_that_was_interrupted_before_shares_its_worker_with_no_other(executor: Executor) -> None:
+    again = replace(JOB, id="again", attempts=1)
+    one_each = [replace(JOB, id=f"held {number}", attempts=1) for number in range(len(executor.status()))]
+
+    assert executor.has_room(again, [])
+    assert not executor.has_room(again, one_each)
+    assert not executor.has_room(JOB, [replace(held, attempts=2) for held in one_each])
 
 
 @pytest.mark.parametrize("make", EXECUTORS.values(), ids=EXECUTORS)
@@ -201,5 +221,5 @@ async def test_it_has_no_room_before_it_runs(make: Callable[[], Executor]) -> No
 
     if isinstance(executor, FakeExecutor):
         executor = FakeExecutor(ready=False)
-    assert not executor.has_room([])
-    assert [worker.state for worker in executor.status()] == [WorkerState.STARTING]
+    assert not executor.has_room(JOB, [])
+    assert states(executor) == [WorkerState.STARTING]

@@ -68,7 +68,9 @@ class FakeExecutor:
         """A job with this prompt kills the worker at its first step, and with it all jobs in the slots."""
         self._deadly = prompt
 
-    def has_room(self, held: Sequence[Job]) -> bool:
+    def has_room(self, job: Job, held: Sequence[Job]) -> bool:
+        if held and (job.attempts > 0 or any(other.attempts > 1 for other in held)):
+            return False
         return self._ready and len(held) < self._slots
 
     def status(self) -> Sequence[WorkerStatus]:

@@ -108,7 +108,7 @@ def test_the_serving_process_has_no_torch_in_it(server: Server) -> None:
 def test_no_module_outside_inference_brings_torch_in() -> None:
     look = (
         "import sys, bot.cli, bot.app, bot.doctor, bot.paint_here, bot.status_view\n"
-        "print([name for name in ('torch', 'diffusers', 'transformers', 'numpy') if name in sys.modules])"
+        "print([name for name in ('torch', 'diffusers', 'transformers', 'numpy', 'ray') if name in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", look], text=True) == "[]\n"
 

@@ -19,12 +19,12 @@ import pytest
 
 from bot.errors import JobFailed, WorkerDied
 from bot.events import Preview, Progress
-from bot.inference import local
-from bot.inference.local import LocalExecutor
+from bot.inference import local, worker_client
+from bot.inference.local import local_team
 from bot.inference.pipelines import DEMO, DEMO_FOLDER
-from bot.inference.wire import Load, Loaded
+from bot.inference.wire import Load
 from bot.jobs import ImageRequest, Job, Refinement
-from bot.ports import Memory, Painted, Work, WorkerState
+from bot.ports import Executor, Memory, Painted, Work, WorkerState
 from bot.quality import Menu
 from bot.styles import Style
 
@@ -33,11 +33,12 @@ pytestmark = pytest.mark.slow
 DEMO_LOAD = Load(DEMO, DEMO)
 LONG = Menu().filled_in(ImageRequest(prompt="a cat", width=64, height=64, num_inference_steps=150, seed=1))
 SHORT = replace(LONG, num_inference_steps=1)
+JOB = Job(id="job", requester="", space="", origin="", request=SHORT, image_ids=(), created_at=0)
 
 
 @asynccontextmanager
-async def running(load: Load = DEMO_LOAD, **how: Any) -> AsyncIterator[LocalExecutor]:
-    executor = LocalExecutor(load, dict(os.environ), **how)
+async def running(load: Load = DEMO_LOAD, **how: Any) -> AsyncIterator[Executor]:
+    executor = local_team(load, dict(os.environ), **how)
     task = asyncio.create_task(executor.run(lambda: None))
     yield executor
     task.cancel()
@@ -51,20 +52,24 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def events(executor: LocalExecutor, request: ImageRequest | Refinement) -> list[Progress | Preview | Painted]:
+async def events(executor: Executor, request: ImageRequest | Refinement) -> list[Progress | Preview | Painted]:
     source = (b"", "") if isinstance(request, Refinement) else (None, None)
     work = Work(job_id="job", image_ids=("image",), request=request, source=source[0], source_sha256=source[1])
     async with aclosing(executor.paint(work)) as stream:
         return [event async for event in stream]
 
 
-def state(executor: LocalExecutor) -> WorkerState:
+def state(executor: Executor) -> WorkerState:
     return executor.status()[0].state
+
+
+def has_room(executor: Executor) -> bool:
+    return executor.has_room(JOB, [])
 
 
 async def test_a_worker_that_is_killed_takes_its_job_along_and_is_replaced() -> None:
     async with running() as executor:
-        await until(lambda: executor.has_room([]))
+        await until(lambda: has_room(executor))
         first = executor.status()[0]
         painting = asyncio.create_task(events(executor, LONG))
         await until(lambda: state(executor) is WorkerState.BUSY)
@@ -73,9 +78,9 @@ async def test_a_worker_that_is_killed_takes_its_job_along_and_is_replaced() -> 
 
         with pytest.raises(WorkerDied, match="SIGKILL"):
             await painting
-        assert not executor.has_room([])
+        assert not has_room(executor)
 
-        await until(lambda: executor.has_room([]))
+        await until(lambda: has_room(executor))
         second = executor.status()[0]
         assert second.pid != first.pid
         assert (second.restarts, second.detail) == (1, None)
@@ -95,7 +100,7 @@ async def test_a_worker_that_is_killed_takes_its_job_along_and_is_replaced() -> 
 async def test_a_model_that_cannot_be_loaded_is_told_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "PAUSES", (0.0, 0.1))
+    monkeypatch.setattr(worker_client, "PAUSES", (0.0, 0.1))
     folder = tmp_path / "model"
     details: set[str | None] = set()
 
@@ -106,13 +111,13 @@ async def test_a_model_that_cannot_be_loaded_is_told_and_tried_again(
             return state(executor) is WorkerState.FAILED
 
         await until(has_failed)
-        assert not executor.has_room([])
+        assert not has_room(executor)
         assert details == {None, f"The folder {folder} holds no model_index.json."}
         with pytest.raises(WorkerDied):
             await events(executor, SHORT)
 
         shutil.copytree(DEMO_FOLDER / "base", folder)
-        await until(lambda: executor.has_room([]))
+        await until(lambda: has_room(executor))
         assert executor.status()[0].detail is None
         assert len(await events(executor, SHORT)) == 2
 
@@ -120,10 +125,10 @@ async def test_a_model_that_cannot_be_loaded_is_told_and_tried_again(
 def test_a_worker_dies_with_its_parent() -> None:
     parent = textwrap.dedent("""
         import asyncio, os
-        from bot.inference.local import LocalExecutor
-        from bot.inference.wire import Load, Loaded
+        from bot.inference.local import local_team
+        from bot.inference.wire import Load
 
-        executor = LocalExecutor(Load("demo", "demo"), dict(os.environ))
+        executor = local_team(Load("demo", "demo"), dict(os.environ))
         said = []
 
         def changed():
@@ -145,7 +150,7 @@ def test_a_worker_dies_with_its_parent() -> None:
 
 async def test_a_worker_that_takes_no_step_for_too_long_is_replaced() -> None:
     async with running(step_timeout=3.0) as executor:
-        await until(lambda: executor.has_room([]))
+        await until(lambda: has_room(executor))
         first = executor.status()[0]
         assert first.pid is not None
         painting = asyncio.create_task(events(executor, LONG))
@@ -155,7 +160,7 @@ async def test_a_worker_that_takes_no_step_for_too_long_is_replaced() -> None:
         with pytest.raises(WorkerDied, match="took no step for 3 seconds"):
             await painting
 
-        await until(lambda: executor.has_room([]))
+        await until(lambda: has_room(executor))
         assert executor.status()[0].pid != first.pid
         assert len(await events(executor, SHORT)) == 2
 
@@ -181,15 +186,15 @@ async def test_a_worker_that_takes_its_time_to_die_is_given_no_jobs(monkeypatch:
     """They would lose an attempt each, and fail at the second."""
     monkeypatch.setattr(local, "FAREWELL", 0.5)
     async with running(command=(sys.executable, "-c", DYING)) as executor, asyncio.TaskGroup() as tasks:
-        await until(lambda: executor.has_room([]))
+        await until(lambda: has_room(executor))
         painting = tasks.create_task(died(executor))
-        await until(lambda: executor._process is None)
+        await until(lambda: state(executor) is WorkerState.FAILED)
 
         assert not painting.done()
-        assert not executor.has_room([])
+        assert not has_room(executor)
 
 
-async def died(executor: LocalExecutor) -> None:
+async def died(executor: Executor) -> None:
     with pytest.raises(WorkerDied):
         await events(executor, SHORT)
 
@@ -197,7 +202,7 @@ async def died(executor: LocalExecutor) -> None:
 async def test_a_worker_without_jobs_may_be_silent_and_says_how_it_works() -> None:
     ink = Style(name="ink", lora="/nowhere/ink.safetensors")
     async with running(Load(DEMO, DEMO, Memory.LOW, styles=(ink,)), step_timeout=0.2) as executor:
-        await until(lambda: executor.has_room([]))
+        await until(lambda: has_room(executor))
         pid = executor.status()[0].pid
         await asyncio.sleep(0.6)
 
@@ -207,23 +212,3 @@ async def test_a_worker_without_jobs_may_be_silent_and_says_how_it_works() -> No
         assert status.plan.startswith("low: one model part at a time")
         assert re.search(r"pictures of (\d+)x\1 share a step", status.plan)
         assert "the style ink cannot be used" in status.plan
-
-
-def job(width: int | None, images: int = 1, *, height: int | None = None) -> Job:
-    request = ImageRequest(prompt="a cat", width=width, height=height or width, num_images=images)
-    return Job(id="", requester="", space="", origin="", request=request, image_ids=(), created_at=0)
-
-
-async def test_it_has_room_for_what_is_painted_at_once_and_one_more() -> None:
-    executor = LocalExecutor(Load(DEMO, DEMO), {})
-    executor._set(state=WorkerState.READY)
-    executor._hear(Loaded(DEMO, DEMO, "cpu", "float32", None, None, 256**2, pixels=4 * 256**2, rows=8, plan=""))
-
-    assert executor.has_room([])
-    assert executor.has_room([job(None)] * 4)
-    assert not executor.has_room([job(None)] * 5)
-    assert not executor.has_room([job(None, images=4), job(256)])
-    assert executor.has_room([job(64)] * 8)
-    assert not executor.has_room([job(64)] * 9)
-    assert not executor.has_room([job(2048)])
-    assert not executor.has_room([job(None, height=2048)])
