@@ -22,6 +22,7 @@ from bot.app import open_service
 from bot.engine import Engine
 from bot.events import Preview, Progress
 from bot.jobs import Image, Job
+from bot.metrics import Metrics
 from bot.policy import Asker
 from bot.ports import Painted, Work, WorkerStatus
 from bot.scheduler import Scheduler
@@ -116,6 +117,7 @@ async def of_the_engine(folder: Path) -> AsyncIterator[Row]:
             executor=executor,
             scheduler=Scheduler(2 * QUEUED),
             clock=time.time,
+            metrics=Metrics(),
         )
         await engine.restore()
         took, more = time.perf_counter() - began, (process.memory_info().rss - before) / 1e6

@@ -19,6 +19,7 @@ from bot.errors import CannotStart
 from bot.inference.local import local_team
 from bot.inference.wire import NO_REFINER, Load
 from bot.links import Links, secret
+from bot.metrics import Metrics
 from bot.policy import Weights
 from bot.ports import Executor
 from bot.quality import FEW_STEPS, Menu
@@ -58,7 +59,8 @@ async def open_service(
     chance: random.Random | None = None,
 ) -> AsyncIterator[Service]:
     """The service with its engine running; leaving the block drains. Raises CannotStart."""
-    executor = executor or executor_of(settings)
+    metrics = Metrics()
+    executor = executor or executor_of(settings, metrics)
     with data_folder(settings.data_dir) as folder:
         async with Database.open(folder / DATABASE, now=clock()) as database:
             links = Links(settings.public_url, await asyncio.to_thread(secret, folder))
@@ -71,7 +73,9 @@ async def open_service(
                 executor=executor,
                 scheduler=Scheduler(settings.queue_limit),
                 clock=clock,
+                metrics=metrics,
             )
+            metrics.read(queued=lambda: engine.waiting, running=lambda: len(engine.runs()), workers=executor.status)
             service = Service(
                 engine=engine,
                 jobs=jobs,
@@ -86,6 +90,7 @@ async def open_service(
                 chance=chance or random.SystemRandom(),
                 menu=menu(settings),
                 weights=Weights(moderator=settings.moderator_weight, admin=settings.admin_weight),
+                metrics=metrics,
             )
             await engine.restore()
             async with asyncio.TaskGroup() as tasks:
@@ -99,9 +104,11 @@ async def open_service(
                     days=settings.retention_days,
                 )
                 keeping = tasks.create_task(keeper.run(), name="keeper")
+                watching = tasks.create_task(metrics.watch_loop(), name="event loop lag")
                 yield service
                 await service.drain(settings.drain_seconds)
                 keeping.cancel()
+                watching.cancel()
 
 
 async def serve(
@@ -210,18 +217,18 @@ def menu(settings: Settings) -> Menu:
     )
 
 
-def executor_of(settings: Settings) -> Executor:
+def executor_of(settings: Settings, metrics: Metrics) -> Executor:
     styles = [style.style() for style in settings.styles]
     if settings.draft is not None:
         styles.append(Style(name=settings.draft, lora=settings.draft_lora or FEW_STEPS[settings.draft].lora))
     load = Load(settings.model, settings.refiner, settings.memory, settings.compile, tuple(styles))
     if settings.executor == "ray":
-        return on_ray(settings, load)
+        return on_ray(settings, load, metrics)
     environment = worker_environment(settings)
-    return local_team(load, environment, devices=settings.devices, step_timeout=settings.step_timeout)
+    return local_team(load, environment, devices=settings.devices, step_timeout=settings.step_timeout, metrics=metrics)
 
 
-def on_ray(settings: Settings, load: Load) -> Executor:
+def on_ray(settings: Settings, load: Load, metrics: Metrics) -> Executor:
     try:
         from bot.inference.cluster import NEAREST, cluster_team
     except ModuleNotFoundError as error:
@@ -230,7 +237,7 @@ def on_ray(settings: Settings, load: Load) -> Executor:
         ) from error
     environment = {} if settings.hf_token is None else {"HF_TOKEN": settings.hf_token.get_secret_value()}
     address = settings.ray_address or NEAREST
-    return cluster_team(load, environment, address=address, step_timeout=settings.step_timeout)
+    return cluster_team(load, environment, address=address, step_timeout=settings.step_timeout, metrics=metrics)
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:

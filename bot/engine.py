@@ -16,6 +16,7 @@ from bot.errors import AskedTooMuch, JobCancelled, JobFailed, ShuttingDown, Stor
 from bot.events import Cancelled, Done, Ending, Event, Failed, Preview, Progress, Started
 from bot.followers import Followers, Stream, newest
 from bot.jobs import Failure, Image, Job, JobStatus
+from bot.metrics import Metrics
 from bot.pace import Forecast
 from bot.ports import Executor, ImageStore, JobStore, Painted, StoredFile
 from bot.scheduler import Scheduler, cost
@@ -55,12 +56,14 @@ class Engine:
         executor: Executor,
         scheduler: Scheduler,
         clock: Callable[[], float],
+        metrics: Metrics,
     ) -> None:
         self._jobs = jobs
         self._images = images
         self._executor = executor
         self._scheduler = scheduler
         self._clock = clock
+        self._metrics = metrics
         self._followers = Followers()
         self._runs: dict[str, Run] = {}
         self._wake = asyncio.Event()
@@ -198,6 +201,7 @@ class Engine:
             self._being_accepted.remove(job)
         self._unfinished.add(job)
         self._scheduler.add(job, weight)
+        self._metrics.accepted.labels(job.platform).inc()
         log.info("job queued", job=job.id, requester=job.requester)
         self._wake.set()
 
@@ -209,6 +213,7 @@ class Engine:
         if run := self._runs.get(job.id):
             run.cancelled = True
         self._executor.cancel(job.id)
+        self._metrics.ended.labels(JobStatus.CANCELLED).inc()
         log.info("job cancelled", job=job.id)
         self._followers.tell(job.id, Cancelled())
         self._telling.moved()
@@ -245,6 +250,8 @@ class Engine:
         elif self._stopping:
             await self._put_back(job)
         else:
+            if job.attempts == 1:
+                self._metrics.wait.observe(self._age(job))
             self._forecast.began(job.id, cost(job))
             self._runs[job.id] = Run(job, tasks.create_task(self._run(job), name=f"job {job.id}"))
 
@@ -305,6 +312,9 @@ class Engine:
 
     async def _keep(self, job: Job, images: Sequence[Image]) -> None:
         if await self._written(lambda: self._jobs.finish(job.id, images, self._clock()), waits_for=StorageTrouble):
+            self._metrics.ended.labels(JobStatus.DONE).inc()
+            self._metrics.images.inc(len(images))
+            self._metrics.duration.observe(self._age(job))
             log.info("job done", job=job.id, images=len(images))
             self._unfinished.discard(job.id)
             self._followers.tell(job.id, Done(tuple(images)))
@@ -340,6 +350,8 @@ class Engine:
     async def _set_aside(self, job: Job, failure: Failure) -> None:
         await self._discard(job)
         if await self._written(lambda: self._jobs.fail(job.id, failure, self._clock())):
+            self._metrics.ended.labels(JobStatus.FAILED).inc()
+            self._metrics.failures.labels(failure.code).inc()
             self._unfinished.discard(job.id)
             self._followers.tell(job.id, Failed(failure))
 
@@ -354,6 +366,10 @@ class Engine:
                     return False
                 _complain(error, "outcome could not be written; trying again")
                 await asyncio.sleep(STORE_PAUSE)
+
+    def _age(self, job: Job) -> float:
+        """Seconds since it was accepted; the clock may have been set back since."""
+        return max(0.0, self._clock() - job.created_at)
 
     async def _standing(self, job: Job) -> Event:
         match job.status:

@@ -146,6 +146,14 @@ class Settings(BaseSettings):
             raise ValueError(f"{wrong[0]!r} is no user ID of Slack, which looks like U012AB3CD")
         return admins
 
+    @field_validator("devices")
+    @classmethod
+    def _known_devices(cls, devices: str) -> str:
+        names = [name.strip() for name in devices.split(",")]
+        if not all(re.fullmatch(r"[\w/-]+", name) for name in names):
+            raise ValueError("must be auto, cpu, or GPUs separated by commas, as in 0,2")
+        return ",".join(names)
+
     @field_validator("draft")
     @classmethod
     def _known_draft(cls, draft: str | None) -> str | None:

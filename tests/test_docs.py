@@ -168,6 +168,21 @@ def routes(app: FastAPI) -> Iterator[str]:
         yield from (f"{method.upper()} {path}" for method in methods)
 
 
+async def test_readme_has_every_metric_and_no_other(limner: OpenLimner) -> None:
+    async with limner() as service:
+        # Metrics with labels are not told before one of them is known.
+        known = {
+            name
+            for names in service.metrics.registry._collector_to_names.values()
+            for name in names
+            if name.startswith("limner_") and not name.endswith(("_created", "_bucket", "_sum", "_count"))
+        }
+    counters = {name for name in known if f"{name}_total" in known}
+
+    written = {name for row in rows("Metric") for name in re.findall(r"limner_\w+", row[0])}
+    assert written == known - counters
+
+
 def test_readme_has_every_code_of_an_error_with_its_status() -> None:
     documented = {(int(status), code) for status, codes, _ in rows("Status") for code in codes.strip("`").split("`, `")}
     told = {

@@ -45,7 +45,7 @@ class Deliveries:
         tempo: Tempo,
     ) -> None:
         """`make` takes a job, its note, and whether an earlier life of the program may have told of it."""
-        self._platform = platform
+        self.platform = platform
         self._make = make
         self.service = service
         self.clock = clock
@@ -86,11 +86,12 @@ class Deliveries:
 
     async def in_the_end(self, work: Callable[[], Awaitable[T]], mishap: type[Exception]) -> T:
         """Does it again and again, until this mishap does not happen."""
-        return await again_and_again(work, mishap, self.tempo.retry)
+        retries = self.service.metrics.retries.labels(self.platform)
+        return await again_and_again(work, mishap, self.tempo.retry, told=retries.inc)
 
     async def take_up(self) -> None:
         """What an earlier life of the program still owes."""
-        for owed in await self.in_the_end(lambda: self.service.undelivered(self._platform), Exception):
+        for owed in await self.in_the_end(lambda: self.service.undelivered(self.platform), Exception):
             try:
                 self.start(owed.job, note=owed.note, again=True)
             except Exception:

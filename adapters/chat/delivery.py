@@ -271,10 +271,12 @@ class Delivery(ABC, Generic[Shown]):
             except Unreachable as error:
                 await self.give_way_up(error)
             else:
+                self.service.metrics.deliveries.labels(self.all.platform, "delivered").inc()
                 log.info("job delivered", job=self.job.id, way=self._ways[0])
                 return
         why = "; ".join(self._closed)
         log.warning("job cannot be delivered", job=self.job.id, why=why)
+        self.service.metrics.deliveries.labels(self.all.platform, "given_up").inc()
         await self._written(lambda: self.service.undeliverable(self.job.id, why))
 
     async def _told(self, ending: Ending) -> None:

@@ -24,17 +24,22 @@ log = structlog.get_logger(__name__)
 
 
 async def again_and_again(
-    work: Callable[[], Awaitable[T]], mishap: type[Exception], retry: float, tries: int | None = None
+    work: Callable[[], Awaitable[T]],
+    mishap: type[Exception],
+    retry: float,
+    tries: int | None = None,
+    told: Callable[[], None] = lambda: None,
 ) -> T:
     """Until this mishap does not happen, or so many times; the last one is raised.
 
-    `retry` is how many seconds pass before the second try, at most; before each one after that twice as many.
+    `retry` is how many seconds pass before the second try, at most; before each one after that twice as many. `told` is
+    called before each of them.
     """
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type(mishap),
         wait=wait_random_exponential(multiplier=retry, max=RETRY_MOST),
         stop=stop_never if tries is None else stop_after_attempt(tries),
-        before_sleep=_log_mishap,
+        before_sleep=lambda state: _tell(state, told),
         reraise=True,
     ):
         with attempt:
@@ -42,5 +47,6 @@ async def again_and_again(
     raise AssertionError("the last try returns or raises")
 
 
-def _log_mishap(state: RetryCallState) -> None:
+def _tell(state: RetryCallState, told: Callable[[], None]) -> None:
+    told()
     log.info("tried again", why=why(state.outcome.exception() if state.outcome else None), tries=state.attempt_number)

@@ -67,7 +67,7 @@ class SlackConnection:
 
     async def by_sockets(self, app_token: str, ping_interval: float) -> None:
         clock = asyncio.get_running_loop().time
-        async with Sockets(self._app.bolt, ping_interval) as sockets:
+        async with Sockets(self._app.bolt, ping_interval, self._app.acknowledgement) as sockets:
 
             async def opened() -> Socket:
                 await self._introduce()
@@ -162,7 +162,7 @@ async def connected(
         staying = connection.by_sockets(app_token, ping_interval)
     else:
         assert signing_secret is not None
-        app.door = Door(app.bolt, signing_secret, clock)
+        app.door = Door(app.bolt, signing_secret, clock, app.acknowledgement)
         staying = connection.by_http()
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(staying, name="slack")

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from prometheus_client import Histogram
 from slack_bolt.adapter.asgi.async_handler import AsyncSlackRequestHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.signature import Clock, SignatureVerifier
@@ -18,8 +19,12 @@ REFUSED = b"This is for Slack alone: the signature is missing, wrong or old."
 class Door:
     """ASGI app. Slack's verifier looks before bolt reads anything, as bolt would fail over what is no JSON."""
 
-    def __init__(self, bolt: AsyncApp, signing_secret: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, bolt: AsyncApp, signing_secret: str, clock: Callable[[], float], acknowledgement: Histogram
+    ) -> None:
+        """`acknowledgement` is told how many seconds each took."""
         self._bolt = AsyncSlackRequestHandler(bolt, HTTP_PATH)
+        self._acknowledgement = acknowledgement
         self._verifier = SignatureVerifier(signing_secret, _SlackClock(clock))
 
     async def __call__(
@@ -34,7 +39,8 @@ class Door:
         async def replay() -> Part:
             return {"type": "http.request", "body": body}
 
-        await self._bolt(dict(scope), replay, send)
+        with self._acknowledgement.time():
+            await self._bolt(dict(scope), replay, send)
 
     def _is_genuine(self, headers: dict[bytes, bytes], body: bytes) -> bool:
         try:

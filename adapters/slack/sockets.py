@@ -6,11 +6,13 @@ which knocks for ever with the same ticket, though a ticket is good for one conn
 
 import asyncio
 import json
+import time
 from collections.abc import Coroutine
 from typing import Any, Self
 
 import aiohttp
 import structlog
+from prometheus_client import Histogram
 from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.response import BoltResponse
@@ -45,9 +47,13 @@ class Socket:
 class Sockets:
     """All that are open; mostly one, and two while one hands over to the next."""
 
-    def __init__(self, bolt: AsyncApp, ping_interval: float) -> None:
-        """A dead socket is found out after one and a half times `ping_interval` seconds."""
+    def __init__(self, bolt: AsyncApp, ping_interval: float, acknowledgement: Histogram) -> None:
+        """A dead socket is found out after one and a half times `ping_interval` seconds.
+
+        `acknowledgement` is told how many seconds each took.
+        """
         self._bolt = bolt
+        self._acknowledgement = acknowledgement
         self._ping_interval = ping_interval
         self._open: list[Socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -102,9 +108,11 @@ class Sockets:
     async def _answer(self, told: dict[str, Any], envelope_id: str, socket: Socket) -> None:
         request = SocketModeRequest.from_dict(told)
         assert request is not None
+        began = time.monotonic()
         response: BoltResponse = await run_async_bolt_app(self._bolt, request)
         if response.status == 200:
             await self._acknowledge(_acknowledgement(envelope_id, response), socket)
+            self._acknowledgement.observe(time.monotonic() - began)
 
     async def _acknowledge(self, acknowledgement: dict[str, Any], socket: Socket) -> None:
         """Over any socket: the one that it came by may be gone."""

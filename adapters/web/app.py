@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -123,6 +124,12 @@ async def generate(body: GenerateBody, service: CurrentService, asker: CurrentAs
 async def refine(body: RefineBody, service: CurrentService, asker: CurrentAsker) -> Response | PaintedBody:
     """Paints an image anew from its pixels and words, and answers once the new image exists."""
     return await _wait(await service.refine(body.refinement(), asker), service, asker)
+
+
+@router.get("/metrics", dependencies=[KEY], response_class=PlainTextResponse)
+async def metrics(service: CurrentService, _: CurrentAsker) -> Response:
+    """For Prometheus, in its text format."""
+    return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/download/{image_id}", response_class=Png, dependencies=[KEY], responses=PARTS)

@@ -17,11 +17,14 @@ from bot.inference.team import Roster, Team
 from bot.inference.wire import Load, Order, Report
 from bot.inference.worker import Line, serve
 from bot.inference.worker_client import ENVIRONMENT, STEP_TIMEOUT
+from bot.metrics import Metrics
 
 #: The cluster that this machine belongs to.
 NEAREST = "auto"
 #: Seconds between two looks at the cluster's machines.
 LOOK = 2.0
+#: Seconds that the cluster may take to answer.
+REACH = 5.0
 #: An actor's calls at the same time: one that waits for reports, one that brings orders.
 CALLS = 2
 
@@ -33,6 +36,7 @@ def cluster_team(
     address: str = NEAREST,
     step_timeout: float = STEP_TIMEOUT,
     work: Callable[[Line], int] = serve,
+    metrics: Metrics | None = None,
 ) -> Team:
     """`environment` is what the workers get beside what their machines give them."""
     environment = {**ENVIRONMENT, **environment}
@@ -40,15 +44,27 @@ def cluster_team(
     async def rosters() -> AsyncIterator[Roster]:
         while True:
             try:
+                await _reach(address)
                 gpus = await asyncio.to_thread(_gpus, address)
-            except (ConnectionError, RayError, RuntimeError, ValueError) as error:
+            except (OSError, RayError, RuntimeError, ValueError) as error:
                 yield Roster({}, f"The Ray cluster at {address} cannot be reached: {_first_line(error)}")
+                # Else Ray would end this whole process after a minute without its head.
+                await asyncio.to_thread(ray.shutdown)
             else:
                 trouble = None if gpus else f"The Ray cluster at {address} has no GPU."
                 yield Roster({name: partial(_start, node, environment, work) for name, node in gpus.items()}, trouble)
             await asyncio.sleep(LOOK)
 
-    return Team("ray", rosters, load, step_timeout=step_timeout)
+    return Team("ray", rosters, load, step_timeout=step_timeout, metrics=metrics)
+
+
+async def _reach(address: str) -> None:
+    """Ray itself would try for minutes. Raises OSError."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal():
+        async with asyncio.timeout(REACH):
+            _, writer = await asyncio.open_connection(host.rpartition("/")[2].strip("[]"), int(port))
+        writer.close()
 
 
 def _gpus(address: str) -> dict[str, str]:
@@ -127,7 +143,7 @@ class Call:
 
     async def end(self) -> str:
         self._sending.cancel()
-        ray.kill(self._handle)
+        await asyncio.to_thread(ray.kill, self._handle)
         return self._how
 
 

@@ -14,6 +14,7 @@ from bot.errors import WorkerDied
 from bot.inference.team import Roster, Team
 from bot.inference.wire import LENGTH_BYTES, Load, Order, Report, packed
 from bot.inference.worker_client import ENVIRONMENT, STEP_TIMEOUT
+from bot.metrics import Metrics
 
 #: Starts a worker that speaks bot/inference/wire.py over its standard input and output.
 COMMAND = (sys.executable, "-m", "bot.inference.worker")
@@ -36,6 +37,7 @@ def local_team(
     devices: str = AUTO,
     step_timeout: float = STEP_TIMEOUT,
     command: Sequence[str] = COMMAND,
+    metrics: Metrics | None = None,
 ) -> Team:
     """`devices`: AUTO, CPU, or GPUs as CUDA names them, separated by commas."""
 
@@ -45,7 +47,7 @@ def local_team(
         found = await _devices(devices, environment)
         yield Roster({name: partial(_start, command, {**environment, **own}) for name, own in found.items()})
 
-    return Team("local", rosters, load, step_timeout=step_timeout)
+    return Team("local", rosters, load, step_timeout=step_timeout, metrics=metrics)
 
 
 async def _devices(wanted: str, environment: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -80,7 +80,10 @@ class Owner:
 
 
 class Painter:
-    """`tell` says what happens to a run; it is called from several threads, but never by two at once."""
+    """`tell` says what happens to a run; it is called from several threads, but never by two at once.
+
+    `stepped` hears of each step: its stage, its rows, and how many seconds it took.
+    """
 
     def __init__(
         self,
@@ -93,6 +96,7 @@ class Painter:
         styles: Sequence[Style] = (),
         compiled: Callable[[Stage], UNet | None] = lambda stage: None,
         wake: Callable[[], None] = lambda: None,
+        stepped: Callable[[Stage, int, float], None] = lambda stage, rows, seconds: None,
     ) -> None:
         self._pipelines = pipelines
         self._caps = caps
@@ -102,6 +106,7 @@ class Painter:
         self._styles = {style.name: style for style in styles}
         self._compiled = compiled
         self._wake = wake
+        self._stepped = stepped
         self._maker = RowMaker(pipelines)
         self.denoiser = Denoiser(pipelines.device.dtype)
         self._loop = StepLoop(
@@ -193,6 +198,7 @@ class Painter:
         self._loop.add(row)
 
     def _step(self) -> Sequence[Row]:
+        began = self._clock()
         try:
             rows = self._loop.step()
         except TooLarge as error:
@@ -206,6 +212,7 @@ class Painter:
                 self._end(painting, _broke(error.__cause__ or error))
             return ()
         self._pipelines.device.pace()
+        self._stepped(rows[0].key.stage, len(rows), self._clock() - began)
         return rows
 
     def _paintings_of(self, rows: Sequence[Row]) -> Sequence[Painting]:

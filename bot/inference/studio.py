@@ -33,7 +33,14 @@ class Studio:
     table: Sequence[Measured]
 
     @classmethod
-    def open(cls, load: Load, *, tell: Callable[[int, News], None], wake: Callable[[], None]) -> "Studio":
+    def open(
+        cls,
+        load: Load,
+        *,
+        tell: Callable[[int, News], None],
+        wake: Callable[[], None],
+        stepped: Callable[[Stage, int, float], None] = lambda stage, rows, seconds: None,
+    ) -> "Studio":
         pipelines = Pipelines.load(load.model, load.refiner, load.memory)
         device = pipelines.device
         side = pipelines.native_side
@@ -53,6 +60,7 @@ class Studio:
             styles=load.styles,
             compiled=twins.of if twins else lambda stage: None,
             wake=wake,
+            stepped=stepped,
         )
         loaded = Loaded(
             model=pipelines.model,

@@ -9,9 +9,10 @@ import structlog
 
 from bot.errors import WorkerDied
 from bot.events import Preview, Progress
-from bot.inference.wire import Load
+from bot.inference.wire import Load, Stepped
 from bot.inference.worker_client import STEP_TIMEOUT, Asked, Connect, WorkerClient
 from bot.jobs import Job
+from bot.metrics import Metrics
 from bot.ports import Painted, Work, WorkerState, WorkerStatus
 
 log = structlog.get_logger(__name__)
@@ -31,12 +32,19 @@ class Team:
     """Implements bot.ports.Executor."""
 
     def __init__(
-        self, name: str, rosters: Callable[[], AsyncIterator[Roster]], load: Load, *, step_timeout: float = STEP_TIMEOUT
+        self,
+        name: str,
+        rosters: Callable[[], AsyncIterator[Roster]],
+        load: Load,
+        *,
+        step_timeout: float = STEP_TIMEOUT,
+        metrics: Metrics | None = None,
     ) -> None:
         """`step_timeout`: seconds without a finished step, after which a worker that has jobs is replaced."""
         self._rosters = rosters
         self._load = load
         self._step_timeout = step_timeout
+        self._metrics = metrics or Metrics()
         self._workers: dict[str, WorkerClient] = {}
         #: Where each job is painted that was given to a worker.
         self._given: dict[str, WorkerClient] = {}
@@ -77,7 +85,7 @@ class Team:
                 self._set_nobody(roster.trouble)
 
     async def _employ(self, name: str, connect: Connect) -> None:
-        worker = WorkerClient(name, connect, self._load, self._changed, self._step_timeout)
+        worker = WorkerClient(name, connect, self._load, self._changed, self._stepped, self._step_timeout)
         self._workers[name] = worker
         try:
             await worker.run()
@@ -85,12 +93,18 @@ class Team:
             del self._workers[name]
             self._changed()
 
+    def _stepped(self, step: Stepped) -> None:
+        self._metrics.step.labels(step.stage).observe(step.seconds)
+        self._metrics.rows.labels(step.stage).observe(step.rows)
+
     def _set_nobody(self, trouble: str | None) -> None:
-        if trouble != self._nobody.detail:
+        if trouble == self._nobody.detail:
+            return
+        if trouble is not None:
             log.error("no workers", why=trouble)
-            state = WorkerState.FAILED if trouble else WorkerState.STARTING
-            self._nobody = replace(self._nobody, state=state, detail=trouble)
-            self._changed()
+        state = WorkerState.STARTING if trouble is None else WorkerState.FAILED
+        self._nobody = replace(self._nobody, state=state, detail=trouble)
+        self._changed()
 
     async def paint(self, work: Work) -> AsyncGenerator[Progress | Preview | Painted, None]:
         asked = Asked(work.job_id, work.request, work.alone)

@@ -1,6 +1,6 @@
-"""What the serving process and its worker say to each other: pickled values behind their length, over two pipes.
+"""What the serving process and its workers say to each other: pickled values, over pipes or through Ray.
 
-Both ends are the same program on the same machine, started by one another; nothing from outside is unpickled.
+Both ends are the same program, the one started by the other; nothing from outside is unpickled.
 """
 
 import pickle
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.events import Preview, Progress
+from bot.jobs import Stage
 from bot.ports import Memory, Painted, Work
 from bot.styles import Style
 
@@ -101,13 +102,22 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
+class Stepped:
+    """One step of a batch."""
+
+    stage: Stage
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Alive:
     """From time to time, while runs wait for something other than steps."""
 
 
 News = Progress | Preview | Painted | Finished | Broke | Dropped
 Order = Load | Paint | Cancel | Look | Wake
-Report = Loaded | LoadFailed | Told | Alive
+Report = Loaded | LoadFailed | Told | Stepped | Alive
 
 
 def packed(message: Order | Report) -> bytes:

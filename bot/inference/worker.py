@@ -23,10 +23,12 @@ from bot.inference.wire import (
     Order,
     Paint,
     Report,
+    Stepped,
     Told,
     Wake,
     packed,
 )
+from bot.jobs import Stage
 
 if TYPE_CHECKING:
     from bot.inference.studio import Studio
@@ -126,8 +128,11 @@ def serve(line: Line) -> int:
     def tell(number: int, news: News) -> None:
         line.report(Told(number, news))
 
+    def stepped(stage: Stage, rows: int, seconds: float) -> None:
+        line.report(Stepped(stage, rows, seconds))
+
     try:
-        studio = Studio.open(load, tell=tell, wake=lambda: line.take(Wake()))
+        studio = Studio.open(load, tell=tell, wake=lambda: line.take(Wake()), stepped=stepped)
     except Exception as error:
         line.report(LoadFailed(explained(error)))
         return EXIT_CANNOT_LOAD

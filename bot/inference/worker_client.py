@@ -27,6 +27,7 @@ from bot.inference.wire import (
     Order,
     Paint,
     Report,
+    Stepped,
     Told,
 )
 from bot.jobs import ImageRequest, Refinement, Stage
@@ -127,13 +128,20 @@ class Holding:
 
 class WorkerClient:
     def __init__(
-        self, name: str, connect: Connect, load: Load, changed: Callable[[], None], step_timeout: float
+        self,
+        name: str,
+        connect: Connect,
+        load: Load,
+        changed: Callable[[], None],
+        stepped: Callable[[Stepped], None],
+        step_timeout: float,
     ) -> None:
         """`step_timeout`: seconds without a finished step, after which a worker that has jobs is ended."""
         self.status = WorkerStatus(name=name, state=WorkerState.STARTING)
         self._connect = connect
         self._load = load
         self._changed = changed
+        self._stepped = stepped
         self._step_timeout = step_timeout
         self._connection: Connection | None = None
         self._runs: dict[int, Run] = {}
@@ -315,6 +323,8 @@ class WorkerClient:
             case LoadFailed(detail):
                 log.error("model could not be loaded", worker=self.status.name, detail=detail)
                 self._set(detail=detail)
+            case Stepped():
+                self._stepped(report)
             case Alive():
                 pass
 

@@ -65,3 +65,21 @@ async def test_the_status_counts_jobs_and_names_what_runs(limner: OpenLimner) ->
         {"id": job["id"], "requester": "web:local", "image": 1, "images": 1, "step": 1, "steps": 2}
     ]
     assert [worker["state"] for worker in busy["workers"]] == ["busy"]
+
+
+async def test_prometheus_is_told_numbers_of_the_whole_program_if_it_has_a_key(limner: OpenLimner) -> None:
+    async with limner() as service:
+        async with client_of(service, "ada-12ab34") as stranger:
+            refused = await stranger.get("/metrics")
+        async with client_of(service, "ada-12ab34", key="ada-12ab34") as client:
+            ok(await client.post("/generate", json=CAT))
+            told = await client.get("/metrics")
+
+    assert refused.status_code == 401
+    assert told.status_code == 200
+    assert told.headers["content-type"].startswith("text/plain; version=")
+    lines = told.text.splitlines()
+    assert 'limner_jobs_accepted_total{platform="web"} 1.0' in lines
+    assert f'limner_build_info{{version="{__version__}"}} 1.0' in lines
+    assert any(line.startswith("process_resident_memory_bytes ") for line in lines)
+    assert not any("cat" in line.split(" ")[0] for line in lines if not line.startswith("#"))
