@@ -3,13 +3,13 @@
 PYTHON ?= python3
 PIP = .venv/bin/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test browser nightly fix bench audit lock clean
+.PHONY: run test debian nightly fix bench audit lock clean
 
 # The demo model, unless the environment, .env or limner.toml names another.
 run: .venv/run
 	@grep -Eqsi '^ *(export +)?(limner_)?model *=' .env limner.toml || export LIMNER_MODEL="$${LIMNER_MODEL:-demo}"; exec .venv/bin/limner serve
 
-test: .venv/test .venv-dstack/installed browser
+test: .venv/test .venv-dstack/installed debian
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
@@ -17,15 +17,16 @@ test: .venv/test .venv-dstack/installed browser
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile -m 'not slow and not nightly'
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile --timeout 180 -m 'slow and not nightly'
 
-# For tests/browser, where Debian's packages can be had. Without a browser those tests are skipped, and say so.
-browser:
-	@for name in chromium chromium-browser google-chrome; do ! command -v $$name >/dev/null || exit 0; done; \
-	command -v apt-get >/dev/null && test "$$(id -u)" = 0 || exit 0; \
-	echo "Installing Debian's chromium for the tests of the page (once) ..."; \
-	install="apt-get install --yes --quiet=2 --no-install-recommends -o Dpkg::Use-Pty=0 chromium"; \
-	export DEBIAN_FRONTEND=noninteractive; \
+# A browser and Prometheus, where Debian's packages can be had. Tests that need what is not there are skipped, and say so.
+debian:
+	@wanted=; for name in chromium chromium-browser google-chrome; do ! command -v $$name >/dev/null || found=yes; done; \
+	test -n "$$found" || wanted=chromium; command -v prometheus >/dev/null || wanted="$$wanted prometheus"; \
+	test -n "$$wanted" && command -v apt-get >/dev/null && test "$$(id -u)" = 0 || exit 0; \
+	echo "Installing Debian's $$wanted for tests (once) ..."; \
+	install="apt-get install --yes --quiet=2 --no-install-recommends -o Dpkg::Use-Pty=0 $$wanted"; \
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
 	$$install >/dev/null 2>&1 || { apt-get update --quiet=2 && $$install >/dev/null; } || \
-	echo "It could not be installed; the tests of the page are skipped." >&2
+	echo "They could not be installed; tests that need them are skipped." >&2
 
 # What takes too long for every change.
 nightly: .venv/test

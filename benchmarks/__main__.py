@@ -10,7 +10,19 @@ import typer
 
 from benchmarks import report
 
-BENCHMARKS = ("counts", "fairness", "engine", "mishaps", "index", "serving", "discord", "slack", "soak", "gpu")
+BENCHMARKS = (
+    "counts",
+    "fairness",
+    "engine",
+    "mishaps",
+    "index",
+    "serving",
+    "discord",
+    "slack",
+    "soak",
+    "scaling",
+    "gpu",
+)
 #: Without a GPU that one has little to say.
 BY_DEFAULT = [name for name in BENCHMARKS if name != "gpu" or shutil.which("nvidia-smi")]
 

@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from bot import __version__
+from bot.jobs import JobStatus, Stage
 from bot.ports import WorkerState, WorkerStatus
 
 #: Seconds, of what people wait for.
@@ -62,6 +63,14 @@ class Metrics:
             "acknowledgement_seconds", "From a request's arrival until the platform was told so.", QUICK, "platform"
         )
         self.lag = histogram("event_loop_lag_seconds", "How late the serving process comes to its work.", QUICK)
+
+        # What is told from the first is not missed when it grows for the first time.
+        for status in JobStatus:
+            if status.over:
+                self.ended.labels(status)
+        for stage in Stage:
+            self.step.labels(stage)
+            self.rows.labels(stage)
 
     def read(
         self,
