@@ -85,6 +85,9 @@ async def prometheus(folder: Path, port: int) -> AsyncIterator[httpx.AsyncClient
 
 async def found(client: httpx.AsyncClient, query: str) -> list[Any]:
     response = await client.get("/query", params={"query": query.replace(INTERVAL, "10s")})
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        # It is starting.
+        return []
     answer = response.json()
     assert answer["status"] == "success", (query, answer)
     result: list[Any] = answer["data"]["result"]
