@@ -56,6 +56,11 @@ audit: .venv/run .venv-audit/installed
 	$(PIP) --no-deps --editable .
 	@touch $@
 
+# For LIMNER_EXECUTOR=ray.
+.venv/cluster: requirements/cluster.txt .venv/run
+	$(PIP) --requirement requirements/cluster.txt
+	@touch $@
+
 .venv/test: requirements/test.txt .venv/run
 	$(PIP) --requirement requirements/test.txt
 	@touch $@
@@ -77,6 +82,7 @@ COMPILE = .venv-lock/bin/pip-compile --quiet --upgrade --strip-extras --allow-un
 lock:
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet pip-tools
 	$(COMPILE) --output-file requirements/run.txt pyproject.toml
+	$(COMPILE) --extra cluster --constraint requirements/run.txt --output-file requirements/cluster.txt pyproject.toml
 	$(COMPILE) --extra test --constraint requirements/run.txt --output-file requirements/test.txt pyproject.toml
 	$(COMPILE) --output-file requirements/dstack.txt requirements/dstack.in
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements/*.txt

@@ -163,6 +163,19 @@ def status() -> None:
 
 
 @cli.command()
+def top() -> None:
+    """Watches the running server: workers, jobs and failures, live; exit code 1 where none answers."""
+    from bot import top_view
+
+    settings = read_settings()
+    try:
+        _run(top_view.watch(settings, out))
+    except CannotStart as error:
+        _complain(error)
+        raise typer.Exit(EXIT_WRONG) from None
+
+
+@cli.command()
 def doctor() -> None:
     """Looks at everything that Limner needs; exit code 1 where something is wrong, with what to do."""
     from bot import doctor

@@ -15,10 +15,11 @@ TIMEOUT = 10.0
 
 async def show(settings: Settings, console: Console) -> None:
     """Raises CannotStart where no server answers as it should."""
-    _print(await _ask(settings), console)
+    _print(await ask(settings, "/status"), console)
 
 
-async def _ask(settings: Settings) -> dict[str, Any]:
+async def ask(settings: Settings, path: str) -> dict[str, Any]:
+    """What the running server answers there. Raises CannotStart."""
     host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
     url = f"http://{host}:{settings.http_port}"
     # In bytes, as httpx takes ASCII alone for text.
@@ -26,7 +27,7 @@ async def _ask(settings: Settings) -> dict[str, Any]:
     headers = [(b"Authorization", key) for key in keys[:1]]
     try:
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT, trust_env=False) as client:
-            response = await client.get("/status")
+            response = await client.get(path)
             response.raise_for_status()
             body: Any = response.json()
     except httpx.HTTPStatusError as error:

@@ -8,17 +8,22 @@ from dstack._internal.cli.services.configurators import load_apply_configuration
 from dstack._internal.core.errors import ConfigurationError  # type: ignore[import-not-found]
 from dstack.api.utils import load_profile  # type: ignore[import-not-found]
 
+FILES = {
+    "bot": "bot.dstack.yml",
+    "cluster": "cluster.dstack.yml",
+    "fleet": ".dstack/fleet.dstack.yml",
+    "cluster_fleet": ".dstack/cluster-fleet.dstack.yml",
+    "volume": ".dstack/volume.dstack.yml",
+}
+
 
 def main() -> None:
     try:
-        _, bot = load_apply_configuration("bot.dstack.yml")
+        read = {name: load_apply_configuration(file)[1].model_dump(mode="json") for name, file in FILES.items()}
         profiles = {name or "default": load_profile(Path.cwd(), name) for name in (None, *sys.argv[1:])}
     except ConfigurationError as error:
         sys.exit(str(error))
-    read = {
-        "bot": bot.model_dump(mode="json"),
-        "profiles": {name: profile.model_dump(mode="json") for name, profile in profiles.items()},
-    }
+    read["profiles"] = {name: profile.model_dump(mode="json") for name, profile in profiles.items()}
     json.dump(read, sys.stdout)
 
 

@@ -1,4 +1,4 @@
-"""bot.dstack.yml and .dstack/profiles.yml, as dstack's own models read them."""
+"""The files for dstack, as its own models read them."""
 
 import json
 import os
@@ -18,6 +18,12 @@ PYTHON = PROJECT / ".venv-dstack" / "bin" / "python"
 SCRIPT = Path(__file__).with_name("parse_dstack.py")
 BOT = "bot.dstack.yml"
 PROFILES = ".dstack/profiles.yml"
+FILES = (
+    BOT,
+    PROFILES,
+    "cluster.dstack.yml",
+    *(f".dstack/{name}.dstack.yml" for name in ("fleet", "cluster-fleet", "volume")),
+)
 
 SECRETS = {"LIMNER_API_KEYS", "DISCORD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "HF_TOKEN"}
 
@@ -133,6 +139,38 @@ def test_no_profile_ends_the_bot_or_keeps_an_unused_machine_for_long(read: dict[
         assert 0 <= profile["idle_duration"] <= 3600
 
 
+def test_the_cluster_has_one_server_and_painters_with_the_bots_gpus(read: dict[str, Any], bot: dict[str, Any]) -> None:
+    server, painters = read["cluster"]["groups"]
+
+    assert (server["nodes"], server["resources"]["gpu"]["count"]) == (1, {"min": 0, "max": 0})
+    assert server["commands"][0] == painters["commands"][0] == "make .venv/cluster"
+    assert server["commands"][-1] == "exec .venv/bin/limner serve"
+    assert [port["container_port"] for port in server["ports"]] == [8000]
+    for part in ("vendor", "memory", "compute_capability"):
+        assert painters["resources"]["gpu"][part] == bot["resources"]["gpu"][part]
+    nodes = server["nodes"] + painters["nodes"]
+    assert read["cluster_fleet"]["nodes"]["max"] == nodes
+    assert read["cluster_fleet"]["placement"] == "cluster"
+
+
+def test_the_cluster_is_set_up_as_the_one_machine_is(read: dict[str, Any], bot: dict[str, Any]) -> None:
+    cluster = read["cluster"]
+    own = {"LIMNER_EXECUTOR": "ray", "RAY_USAGE_STATS_ENABLED": "0"}
+
+    assert cluster["env"] == bot["env"] | own
+    for part in ("python", "repos", "retry", "stop_duration"):
+        assert cluster[part] == bot[part]
+    assert "trap '' HUP" in cluster["groups"][0]["commands"]
+    assert [volume.get("path") for volume in cluster["volumes"]] == [volume.get("path") for volume in bot["volumes"]]
+
+
+def test_fleets_and_the_volume_are_those_that_the_tasks_name(read: dict[str, Any], bot: dict[str, Any]) -> None:
+    assert read["volume"]["name"] in [volume.get("name") for volume in bot["volumes"]]
+    for fleet in (read["fleet"], read["cluster_fleet"]):
+        assert fleet["nodes"]["min"] == 0, "no cost while the bot is stopped"
+        assert 0 <= fleet["idle_duration"] <= 3600
+
+
 @pytest.mark.parametrize(
     ("file", "right", "wrong"),
     [
@@ -144,7 +182,7 @@ def test_no_profile_ends_the_bot_or_keeps_an_unused_machine_for_long(read: dict[
 )
 def test_a_mistake_in_a_file_is_refused(tmp_path: Path, file: str, right: str, wrong: str) -> None:
     (tmp_path / PROFILES).parent.mkdir()
-    for name in (BOT, PROFILES):
+    for name in FILES:
         shutil.copy(PROJECT / name, tmp_path / name)
     text = (PROJECT / file).read_text()
     assert right in text

@@ -197,7 +197,9 @@ async def test_what_no_way_is_left_for_is_noted_with_the_reasons_and_holds_nobod
         await settled(discord, rows, ["failed", "delivered"])
         asked = [request for request in discord.requests[before:] if str(other.id) not in request.path]
         assert [request.status for request in asked if request.route == MESSAGE] == [403]
-        assert [request.status for request in asked if request.route == MESSAGES] == [403]
+        # Where the bot has just started, it may look first whether an earlier life has posted there.
+        posted = [request for request in asked if request.route == MESSAGES and request.method == "POST"]
+        assert [request.status for request in posted] == [403]
         assert len([request for request in asked if request.route == ME]) <= 1
 
     (detail,) = rows.details()
