@@ -22,12 +22,12 @@ from bot.app import open_service
 from bot.engine import Engine
 from bot.events import Preview, Progress
 from bot.jobs import Image, Job
-from bot.metrics import Metrics
 from bot.policy import Asker
 from bot.ports import Painted, Work, WorkerStatus
 from bot.scheduler import Scheduler
 from bot.service import Service
 from bot.settings import Settings
+from bot.telemetry import Telemetry
 from storage.database import Database
 from storage.files import ImageFolder
 from storage.folder import DATABASE, IMAGES
@@ -117,7 +117,7 @@ async def of_the_engine(folder: Path) -> AsyncIterator[Row]:
             executor=executor,
             scheduler=Scheduler(2 * QUEUED),
             clock=time.time,
-            metrics=Metrics(),
+            telemetry=Telemetry(time.time),
         )
         await engine.restore()
         took, more = time.perf_counter() - began, (process.memory_info().rss - before) / 1e6

@@ -249,7 +249,7 @@ async def watched(service: Service, gpus: int) -> Row:
 
 
 def done_of(service: Service) -> float:
-    return service.metrics.registry.get_sample_value("limner_images_total") or 0.0
+    return service.telemetry.metrics.registry.get_sample_value("limner_images_total") or 0.0
 
 
 async def lateness(seconds: float) -> Sequence[float]:

@@ -27,6 +27,7 @@ from bot.scheduler import Scheduler
 from bot.service import Service
 from bot.settings import Settings
 from bot.styles import Style
+from bot.telemetry import Telemetry, WriteSpan
 from storage.belongings import BelongingsStore
 from storage.database import Database
 from storage.deliveries import Deliveries
@@ -41,6 +42,8 @@ from storage.rules import RulesOfSpaces
 #: Kept from the worker, which has no use for them.
 SECRETS = ("DISCORD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "LIMNER_API_KEYS")
 
+#: OpenTelemetry's own variables, of which one must be set.
+TRACE_ENDPOINTS = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}
 #: Of malloc.h; other C libraries have no mallopt.
 M_ARENA_MAX = -8
 
@@ -59,9 +62,10 @@ async def open_service(
     chance: random.Random | None = None,
 ) -> AsyncIterator[Service]:
     """The service with its engine running; leaving the block drains. Raises CannotStart."""
-    metrics = Metrics()
-    executor = executor or executor_of(settings, metrics)
-    with data_folder(settings.data_dir) as folder:
+    with traces() as span, data_folder(settings.data_dir) as folder:
+        telemetry = Telemetry(clock, span)
+        metrics = telemetry.metrics
+        executor = executor or executor_of(settings, metrics)
         async with Database.open(folder / DATABASE, now=clock()) as database:
             links = Links(settings.public_url, await asyncio.to_thread(secret, folder))
             jobs = Jobs(database)
@@ -73,7 +77,7 @@ async def open_service(
                 executor=executor,
                 scheduler=Scheduler(settings.queue_limit),
                 clock=clock,
-                metrics=metrics,
+                telemetry=telemetry,
             )
             metrics.read(queued=lambda: engine.waiting, running=lambda: len(engine.runs()), workers=executor.status)
             service = Service(
@@ -90,7 +94,7 @@ async def open_service(
                 chance=chance or random.SystemRandom(),
                 menu=menu(settings),
                 weights=Weights(moderator=settings.moderator_weight, admin=settings.admin_weight),
-                metrics=metrics,
+                telemetry=telemetry,
             )
             await engine.restore()
             async with asyncio.TaskGroup() as tasks:
@@ -245,6 +249,22 @@ def worker_environment(settings: Settings) -> dict[str, str]:
     if settings.hf_token is not None:
         environment["HF_TOKEN"] = settings.hf_token.get_secret_value()
     return environment
+
+
+@contextmanager
+def traces() -> Iterator[WriteSpan]:
+    """Where OpenTelemetry's variables name a place for them."""
+    if not TRACE_ENDPOINTS & os.environ.keys():
+        yield lambda *_: None
+        return
+    try:
+        from bot.tracing import traced
+    except ModuleNotFoundError:
+        log.warning("traces are not written: OTEL_EXPORTER_OTLP_ENDPOINT is set, and the extra otel is not installed")
+        yield lambda *_: None
+        return
+    with traced() as span:
+        yield span
 
 
 def share_arenas() -> None:

@@ -19,7 +19,7 @@ from rich.markup import escape
 
 import bot
 from bot.app import DATABASE, said, text, worker_environment
-from bot.errors import CannotStart
+from bot.errors import CannotStart, WorkerDied
 from bot.inference.wire import NO_REFINER
 from bot.settings import Settings, read_settings
 from bot.status_view import memory
@@ -51,7 +51,8 @@ async def examine(console: Console) -> bool:
             Finding("settings", str(error), "Correct the variable in the environment, .env or limner.toml.")
         )
     else:
-        findings += [*await _gpu_side(settings), *_disk(settings), *await _database(settings)]
+        findings += [*await _gpu_side(settings), *await _cluster(settings)]
+        findings += [*_disk(settings), *await _database(settings)]
         chats = [*await _discord(settings), *await _slack(settings)]
         # What Slack's checkup says of a token is more exact.
         judged = {finding.subject for finding in chats}
@@ -87,6 +88,23 @@ async def _gpu_side(settings: Settings) -> list[Finding]:
     found = json.loads(answer)
     models = {name: where for name, where in found["models"].items() if name != NO_REFINER}
     return [*_device({**found, "models": models}), *_models(models)]
+
+
+async def _cluster(settings: Settings) -> list[Finding]:
+    """Where pictures are painted on one."""
+    if settings.executor != "ray":
+        return []
+    try:
+        from bot.inference.cluster import NEAREST, gpus_of
+    except ModuleNotFoundError:
+        return [Finding("ray", "not installed", "Install Limner's extra for it: make .venv/cluster")]
+    try:
+        gpus = await gpus_of(settings.ray_address or NEAREST)
+    except WorkerDied as error:
+        start = "Start Ray's head (ray start --head --port 6379), and set RAY_ADDRESS to it, as in 10.0.0.5:6379."
+        return [Finding("ray", str(error), start)]
+    join = None if gpus else "Start Ray on machines with GPUs: ray start --address HEAD:6379"
+    return [Finding("ray", f"{len(gpus)} GPU(s){': ' if gpus else ''}{', '.join(gpus)}", join)]
 
 
 def _device(found: dict[str, Any]) -> Iterator[Finding]:

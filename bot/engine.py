@@ -16,10 +16,10 @@ from bot.errors import AskedTooMuch, JobCancelled, JobFailed, ShuttingDown, Stor
 from bot.events import Cancelled, Done, Ending, Event, Failed, Preview, Progress, Started
 from bot.followers import Followers, Stream, newest
 from bot.jobs import Failure, Image, Job, JobStatus
-from bot.metrics import Metrics
 from bot.pace import Forecast
 from bot.ports import Executor, ImageStore, JobStore, Painted, StoredFile
 from bot.scheduler import Scheduler, cost
+from bot.telemetry import Telemetry
 from bot.telling import Telling
 from bot.unfinished import Unfinished
 from bot.work import image_of, work_of
@@ -56,14 +56,14 @@ class Engine:
         executor: Executor,
         scheduler: Scheduler,
         clock: Callable[[], float],
-        metrics: Metrics,
+        telemetry: Telemetry,
     ) -> None:
         self._jobs = jobs
         self._images = images
         self._executor = executor
         self._scheduler = scheduler
         self._clock = clock
-        self._metrics = metrics
+        self._telemetry = telemetry
         self._followers = Followers()
         self._runs: dict[str, Run] = {}
         self._wake = asyncio.Event()
@@ -201,8 +201,7 @@ class Engine:
             self._being_accepted.remove(job)
         self._unfinished.add(job)
         self._scheduler.add(job, weight)
-        self._metrics.accepted.labels(job.platform).inc()
-        log.info("job queued", job=job.id, requester=job.requester)
+        self._telemetry.accepted(job)
         self._wake.set()
 
     async def _cancel(self, job: Job) -> bool:
@@ -213,8 +212,7 @@ class Engine:
         if run := self._runs.get(job.id):
             run.cancelled = True
         self._executor.cancel(job.id)
-        self._metrics.ended.labels(JobStatus.CANCELLED).inc()
-        log.info("job cancelled", job=job.id)
+        self._telemetry.cancelled(self._runs[job.id].job if job.id in self._runs else job)
         self._followers.tell(job.id, Cancelled())
         self._telling.moved()
         # Also of a job that waits: an attempt that was interrupted may have left some.
@@ -250,13 +248,11 @@ class Engine:
         elif self._stopping:
             await self._put_back(job)
         else:
-            if job.attempts == 1:
-                self._metrics.wait.observe(self._age(job))
             self._forecast.began(job.id, cost(job))
             self._runs[job.id] = Run(job, tasks.create_task(self._run(job), name=f"job {job.id}"))
 
     async def _run(self, job: Job) -> None:
-        log.info("job started", job=job.id, attempt=job.attempts)
+        self._telemetry.started(job)
         self._followers.tell(job.id, Started())
         try:
             await self._paint_and_keep(job)
@@ -312,10 +308,7 @@ class Engine:
 
     async def _keep(self, job: Job, images: Sequence[Image]) -> None:
         if await self._written(lambda: self._jobs.finish(job.id, images, self._clock()), waits_for=StorageTrouble):
-            self._metrics.ended.labels(JobStatus.DONE).inc()
-            self._metrics.images.inc(len(images))
-            self._metrics.duration.observe(self._age(job))
-            log.info("job done", job=job.id, images=len(images))
+            self._telemetry.done(job, len(images))
             self._unfinished.discard(job.id)
             self._followers.tell(job.id, Done(tuple(images)))
         else:
@@ -331,7 +324,7 @@ class Engine:
         """Where the store refuses, the next start finds the job running and queues it, with an attempt used."""
         try:
             await self._jobs.requeue(job.id, attempt_counts=False)
-            log.info("job put back", job=job.id)
+            self._telemetry.put_back(job)
         except Exception as error:  # noqa: BLE001 - it is told and logged
             _complain(error, "job could not be put back", job=job.id)
 
@@ -340,18 +333,16 @@ class Engine:
             detail = f"{why} It was tried {job.attempts} times and is set aside, so that others can be painted."
             await self._fail(job, Failure(WorkerDied.code, detail))
         elif await self._written(lambda: self._jobs.requeue(job.id, attempt_counts=True)):
-            log.warning("job queued again", job=job.id, attempts=job.attempts, why=why)
+            self._telemetry.queued_again(job, why)
             self._scheduler.give_back(job)
 
     async def _fail(self, job: Job, failure: Failure) -> None:
-        log.warning("job failed", job=job.id, code=failure.code, detail=failure.detail)
         await self._to_its_end(self._set_aside(job, failure))
 
     async def _set_aside(self, job: Job, failure: Failure) -> None:
         await self._discard(job)
         if await self._written(lambda: self._jobs.fail(job.id, failure, self._clock())):
-            self._metrics.ended.labels(JobStatus.FAILED).inc()
-            self._metrics.failures.labels(failure.code).inc()
+            self._telemetry.failed(job, failure)
             self._unfinished.discard(job.id)
             self._followers.tell(job.id, Failed(failure))
 
@@ -366,10 +357,6 @@ class Engine:
                     return False
                 _complain(error, "outcome could not be written; trying again")
                 await asyncio.sleep(STORE_PAUSE)
-
-    def _age(self, job: Job) -> float:
-        """Seconds since it was accepted; the clock may have been set back since."""
-        return max(0.0, self._clock() - job.created_at)
 
     async def _standing(self, job: Job) -> Event:
         match job.status:

@@ -17,7 +17,6 @@ from bot.events import Event
 from bot.export import Export, packed
 from bot.jobs import Belongings, Delivery, Image, ImageRequest, Job, Message, Refinement, together
 from bot.links import Links
-from bot.metrics import Metrics
 from bot.pictures import Encoded, fitting, prepare
 from bot.policy import Asker, Rules, Weights, check_limits, check_place, fits_here, may_end, may_see, owns
 from bot.ports import (
@@ -32,6 +31,7 @@ from bot.ports import (
 from bot.prompts import checked_refinement, checked_request
 from bot.quality import Menu
 from bot.status import Lately, Overview, Status
+from bot.telemetry import Telemetry
 
 Asked = TypeVar("Asked", ImageRequest, Refinement)
 
@@ -73,7 +73,7 @@ class Service:
         chance: random.Random,
         menu: Menu,
         weights: Weights,
-        metrics: Metrics,
+        telemetry: Telemetry,
     ) -> None:
         self._engine = engine
         self._jobs = jobs
@@ -90,8 +90,8 @@ class Service:
         self._weights = weights
         #: What may be chosen from: styles, and whether there is a refiner.
         self.menu = menu
-        #: What Prometheus may ask for; adapters add what they alone know.
-        self.metrics = metrics
+        #: Adapters add what they alone know.
+        self.telemetry = telemetry
 
     async def generate(self, request: ImageRequest, asker: Asker, origin: str = "") -> Job:
         """Accepts a job. With an origin, its ending is owed to the requester's platform. Raises Refused."""

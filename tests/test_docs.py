@@ -173,7 +173,7 @@ async def test_readme_has_every_metric_and_no_other(limner: OpenLimner) -> None:
         # Metrics with labels are not told before one of them is known.
         known = {
             name
-            for names in service.metrics.registry._collector_to_names.values()
+            for names in service.telemetry.metrics.registry._collector_to_names.values()
             for name in names
             if name.startswith("limner_") and not name.endswith(("_created", "_bucket", "_sum", "_count"))
         }

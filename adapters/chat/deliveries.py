@@ -86,7 +86,7 @@ class Deliveries:
 
     async def in_the_end(self, work: Callable[[], Awaitable[T]], mishap: type[Exception]) -> T:
         """Does it again and again, until this mishap does not happen."""
-        retries = self.service.metrics.retries.labels(self.platform)
+        retries = self.service.telemetry.metrics.retries.labels(self.platform)
         return await again_and_again(work, mishap, self.tempo.retry, told=retries.inc)
 
     async def take_up(self) -> None:

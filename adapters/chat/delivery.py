@@ -265,18 +265,17 @@ class Delivery(ABC, Generic[Shown]):
 
     async def _tell(self, ending: Ending) -> None:
         """Until the platform has taken it, or no way is left."""
+        began = self.all.clock()
         while self._ways:
             try:
                 await self._told(ending)
             except Unreachable as error:
                 await self.give_way_up(error)
             else:
-                self.service.metrics.deliveries.labels(self.all.platform, "delivered").inc()
-                log.info("job delivered", job=self.job.id, way=self._ways[0])
+                self.service.telemetry.delivered(self.job, self.all.platform, self._ways[0], began)
                 return
         why = "; ".join(self._closed)
-        log.warning("job cannot be delivered", job=self.job.id, why=why)
-        self.service.metrics.deliveries.labels(self.all.platform, "given_up").inc()
+        self.service.telemetry.undeliverable(self.job, self.all.platform, why, began)
         await self._written(lambda: self.service.undeliverable(self.job.id, why))
 
     async def _told(self, ending: Ending) -> None:

@@ -46,7 +46,7 @@ class Intake:
         words = words_for(place.locale)
         hidden = place.can_post or place.asker.private
         try:
-            with self._deliveries.service.metrics.acknowledgement.labels(self._deliveries.platform).time():
+            with self._deliveries.service.telemetry.metrics.acknowledgement.labels(self._deliveries.platform).time():
                 await self._acknowledge(interaction, place, words, hidden)
         except Mishap as error:
             # Too late. Nobody would see an answer, so nothing is begun.

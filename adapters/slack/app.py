@@ -67,7 +67,7 @@ class LimnerApp:
         self._service = service
         self._client = client
         self.deliveries = deliveries(client, service, clock, tempo or Tempo())
-        self.acknowledgement = service.metrics.acknowledgement.labels(self.deliveries.platform)
+        self.acknowledgement = service.telemetry.metrics.acknowledgement.labels(self.deliveries.platform)
         people = People(client, admins)
         self.desk = Desk(client, service, self.deliveries, people)
         self._home = Home(client, service, people)

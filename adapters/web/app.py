@@ -129,7 +129,7 @@ async def refine(body: RefineBody, service: CurrentService, asker: CurrentAsker)
 @router.get("/metrics", dependencies=[KEY], response_class=PlainTextResponse)
 async def metrics(service: CurrentService, _: CurrentAsker) -> Response:
     """For Prometheus, in its text format."""
-    return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(service.telemetry.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/download/{image_id}", response_class=Png, dependencies=[KEY], responses=PARTS)

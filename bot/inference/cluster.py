@@ -44,10 +44,9 @@ def cluster_team(
     async def rosters() -> AsyncIterator[Roster]:
         while True:
             try:
-                await _reach(address)
-                gpus = await asyncio.to_thread(_gpus, address)
-            except (OSError, RayError, RuntimeError, ValueError) as error:
-                yield Roster({}, f"The Ray cluster at {address} cannot be reached: {_first_line(error)}")
+                gpus = await gpus_of(address)
+            except WorkerDied as error:
+                yield Roster({}, str(error))
                 # Else Ray would end this whole process after a minute without its head.
                 await asyncio.to_thread(ray.shutdown)
             else:
@@ -56,6 +55,15 @@ def cluster_team(
             await asyncio.sleep(LOOK)
 
     return Team("ray", rosters, load, step_timeout=step_timeout, metrics=metrics)
+
+
+async def gpus_of(address: str) -> dict[str, str]:
+    """A name for each GPU of the cluster, and the ID of its machine. Raises WorkerDied where it cannot be reached."""
+    try:
+        await _reach(address)
+        return await asyncio.to_thread(_gpus, address)
+    except (OSError, RayError, RuntimeError, ValueError) as error:
+        raise WorkerDied(f"The Ray cluster at {address} cannot be reached: {_first_line(error)}") from error
 
 
 async def _reach(address: str) -> None:
@@ -68,7 +76,6 @@ async def _reach(address: str) -> None:
 
 
 def _gpus(address: str) -> dict[str, str]:
-    """A name for each, and the ID of its machine."""
     if not ray.is_initialized():
         ray.init(address=address, namespace="limner", configure_logging=False, log_to_driver=False)
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]

@@ -35,8 +35,8 @@ async def test_what_becomes_of_jobs_is_counted(limner: OpenLimner) -> None:
         waits = await ask(service)
         cancelled = await ask(service)
         now += 40
-        assert told(service.metrics)["jobs", "queued"] == 2
-        assert told(service.metrics)["jobs", "running"] == 1
+        assert told(service.telemetry.metrics)["jobs", "queued"] == 2
+        assert told(service.telemetry.metrics)["jobs", "running"] == 1
 
         await service.cancel(cancelled.id, ANN)
         executor.fail_next(JobFailed("out_of_memory", "Too large."))
@@ -46,7 +46,7 @@ async def test_what_becomes_of_jobs_is_counted(limner: OpenLimner) -> None:
             await hear_all(service, job)
         await asyncio.sleep(0.01)
 
-        numbers = told(service.metrics)
+        numbers = told(service.telemetry.metrics)
         assert numbers["jobs", "queued"] == numbers["jobs", "running"] == 0
         assert numbers["jobs_accepted_total", "test"] == 4
         assert numbers["jobs_ended_total", "failed"] == 1
@@ -79,4 +79,4 @@ async def test_the_event_loop_is_watched(limner: OpenLimner) -> None:
     async with limner() as service:
         await asyncio.sleep(0.6)
 
-        assert told(service.metrics)["event_loop_lag_seconds_count",] >= 1
+        assert told(service.telemetry.metrics)["event_loop_lag_seconds_count",] >= 1

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from bot.inference.wire import Load
 from bot.jobs import ImageRequest, Job, Refinement, Sampler, Stage
 from bot.ports import Executor, Painted, Work, WorkerState
 from bot.quality import Menu
+from tests.fakes import light_worker
 from tests.fakes.cluster import cluster as cluster
 from tests.fakes.executor import FakeExecutor
 
@@ -43,21 +45,26 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("local", "ray")]
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["fake", *SLOW])
 async def executor(request: pytest.FixtureRequest) -> AsyncIterator[Executor]:
     if request.param == "ray":
-        executor: Executor = cluster_team(LOAD, {}, address=request.getfixturevalue("cluster").address)
+        # Three workers with models would take long to load on a small machine; tests/bot/inference has them.
+        address = request.getfixturevalue("cluster").address
+        executor: Executor = cluster_team(LOAD, {}, address=address, work=partial(light_worker.serve, seconds=0.005))
     else:
         executor = EXECUTORS[request.param]()
     task = asyncio.create_task(executor.run(lambda: None))
-    await until(lambda: set(states(executor)) == {WorkerState.READY})
-    yield executor
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    try:
+        # Workers that start need the CPU themselves.
+        await until(lambda: set(states(executor)) == {WorkerState.READY}, pause=0.01)
+        yield executor
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
-async def until(is_so: Callable[[], bool]) -> None:
+async def until(is_so: Callable[[], bool], pause: float = 0.0) -> None:
     async with asyncio.timeout(100):
         while not is_so():
-            await asyncio.sleep(0)
+            await asyncio.sleep(pause)
 
 
 def states(executor: Executor) -> list[WorkerState]:

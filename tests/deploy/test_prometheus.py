@@ -109,7 +109,7 @@ async def live(service: Service, executor: FakeExecutor) -> None:
     for _ in range(3):
         job = await ask(service)
         assert isinstance((await hear_all(service, job))[-1], Ending)
-    metrics = service.metrics
+    metrics = service.telemetry.metrics
     for platform in ("discord", "slack"):
         metrics.deliveries.labels(platform, "delivered").inc()
         metrics.retries.labels(platform).inc()

@@ -37,13 +37,13 @@ class Life:
 
 
 @asynccontextmanager
-async def life(discord: FakeDiscord, data_dir: Path, log: Path) -> AsyncIterator[Life]:
+async def life(discord: FakeDiscord, data_dir: Path, log: Path, drain_seconds: float = 0) -> AsyncIterator[Life]:
     variables = environment(
         data_dir,
         DISCORD_TOKEN=discord.token,
         LIMNER_DISCORD_API_URL=discord.api_url,
         LIMNER_DISCORD_GATEWAY_URL=discord.gateway_url,
-        LIMNER_DRAIN_SECONDS="0",
+        LIMNER_DRAIN_SECONDS=str(drain_seconds),
     )
     with log.open("ab") as file:
         process = await asyncio.create_subprocess_exec(
@@ -171,7 +171,7 @@ async def test_what_was_accepted_is_delivered_once_however_often_the_program_is_
         async with life(discord, data_dir, log):
             owed = "SELECT 1 FROM deliveries WHERE state = 'owed'"
             await discord.until(lambda: not read(data_dir, owed), PATIENCE, waiting=log.read_text()[-5000:])
-        check(discord, crowd, data_dir)
+        check(discord, crowd, data_dir, more_than=KILLS)
 
 
 async def ask_once_connected(discord: FakeDiscord, crowd: Crowd, life: Life) -> None:
@@ -179,7 +179,8 @@ async def ask_once_connected(discord: FakeDiscord, crowd: Crowd, life: Life) -> 
     await crowd.ask_until(life.is_over)
 
 
-def check(discord: FakeDiscord, crowd: Crowd, data_dir: Path) -> None:
+def check(discord: FakeDiscord, crowd: Crowd, data_dir: Path, *, more_than: int) -> None:
+    """`more_than`: so many jobs."""
     jobs = read(
         data_dir, "SELECT id, status, origin, image_ids, state FROM jobs LEFT JOIN deliveries ON job_id = jobs.id"
     )
@@ -192,7 +193,7 @@ def check(discord: FakeDiscord, crowd: Crowd, data_dir: Path) -> None:
     assert [asked for asked, count in asked_by.items() if count > 1] == []
     accepted = [asked for asked in crowd.asked if "Your picture will be here" in asked.text]
     assert [asked for asked in accepted if asked.id not in asked_by] == []
-    assert len(jobs) > KILLS
+    assert len(jobs) > more_than
     for job_id, status, _, image_ids, state in jobs:
         about = [message for message in messages if job_id in str(message.custom_ids)]
         endings = [message for message in about if message.labels == ["Try again"]]

@@ -1,22 +1,29 @@
 """What only a cluster can do: lose a machine in the middle of a job, and get another."""
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from bot import doctor
 from bot.events import Done, Progress
+from bot.inference import worker
 from bot.inference.cluster import cluster_team
 from bot.inference.pipelines import DEMO
 from bot.inference.wire import Load
+from bot.inference.worker import Line
 from bot.jobs import ImageRequest
 from bot.ports import Executor, WorkerState
 from bot.service import Service
+from bot.settings import Settings
 from tests.bot.asking import ANN
 from tests.conftest import OpenLimner
+from tests.fakes import light_worker
 from tests.fakes.cluster import NODE
 from tests.fakes.cluster import cluster as cluster
 
@@ -57,8 +64,17 @@ async def painted(service: Service, seeds: Sequence[int], begun: Callable[[], No
     return [task.result() for task in all_painted]
 
 
-async def test_a_machine_is_lost_in_the_middle_of_jobs_and_another_joins(limner: OpenLimner, cluster: Any) -> None:
-    executor = cluster_team(Load(DEMO, DEMO), {}, address=cluster.address)
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(partial(light_worker.serve, seconds=0.01), id="light workers"),
+        pytest.param(worker.serve, id="with the demo model", marks=pytest.mark.nightly),
+    ],
+)
+async def test_a_machine_is_lost_in_the_middle_of_jobs_and_another_joins(
+    limner: OpenLimner, cluster: Any, work: Callable[[Line], int]
+) -> None:
+    executor = cluster_team(Load(DEMO, DEMO), {}, address=cluster.address, work=work)
     async with limner(executor) as service:
         await until(lambda: states(executor) == [WorkerState.READY] * 3)
         undisturbed = await painted(service, (1, 2, 3))
@@ -80,7 +96,20 @@ async def test_a_cluster_that_cannot_be_reached_is_told_and_tried_again() -> Non
     await until(lambda: states(executor) == [WorkerState.FAILED])
     (nobody,) = executor.status()
     running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
 
     assert nobody.name == "ray"
     assert nobody.detail
     assert nobody.detail.startswith("The Ray cluster at 127.0.0.1:1 cannot be reached: ")
+
+
+async def test_doctor_says_what_paints_and_what_to_do_where_nothing_does(cluster: Any) -> None:
+    (well,) = await doctor._cluster(Settings(executor="ray", ray_address=cluster.address))
+    (unreachable,) = await doctor._cluster(Settings(executor="ray", ray_address="127.0.0.1:1"))
+
+    assert (well.subject, well.remedy) == ("ray", None)
+    assert re.fullmatch(r"\d GPU\(s\): .+ gpu 0(, .+ gpu 0)+", well.what)
+    assert unreachable.what.startswith("The Ray cluster at 127.0.0.1:1 cannot be reached: ")
+    assert unreachable.remedy
+    assert await doctor._cluster(Settings()) == []
