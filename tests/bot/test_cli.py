@@ -283,7 +283,13 @@ def ctrl_c(request: pytest.FixtureRequest) -> Iterator[None]:
     [
         pytest.param("running", interrupt_all, signal.SIG_DFL, id="Ctrl-C while it paints"),
         pytest.param("queued", subprocess.Popen.terminate, signal.SIG_DFL, id="SIGTERM while the model is loaded"),
-        pytest.param("running", subprocess.Popen.terminate, signal.SIG_IGN, id="SIGTERM in a script's background"),
+        pytest.param(
+            "running",
+            subprocess.Popen.terminate,
+            signal.SIG_IGN,
+            id="SIGTERM in a script's background",
+            marks=pytest.mark.nightly,
+        ),
     ],
     indirect=["ctrl_c"],
 )

@@ -67,6 +67,7 @@ async def test_doctor_says_what_to_do_about_discord(tmp_path: Path, discord: Fak
     )
 
 
+@pytest.mark.nightly
 async def test_doctor_does_not_show_a_token_to_discord_that_cannot_be_one(tmp_path: Path, discord: FakeDiscord) -> None:
     async with begun(tmp_path, discord, "doctor", DISCORD_TOKEN="two words") as run:
         code = await run.ended()
@@ -113,6 +114,7 @@ async def test_serve_works_over_http_while_discord_is_away_and_connects_once_it_
     assert (run.process.returncode, "Traceback" in run.log, "Unclosed" in run.log) == (0, False, False)
 
 
+@pytest.mark.nightly
 async def test_serve_says_so_where_the_gateway_alone_is_away_and_connects_once_it_is_there(
     tmp_path: Path, discord: FakeDiscord
 ) -> None:

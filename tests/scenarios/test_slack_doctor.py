@@ -83,6 +83,7 @@ async def test_doctor_says_what_to_do_about_slack(tmp_path: Path, slack: FakeSla
     assert all(secret not in run.out for secret in ("hush", slack.bot_token))
 
 
+@pytest.mark.nightly
 async def test_doctor_does_not_show_a_token_to_slack_that_cannot_be_one(tmp_path: Path, slack: FakeSlack) -> None:
     run = await doctor(tmp_path, slack, SLACK_BOT_TOKEN=slack.app_token, SLACK_APP_TOKEN="xoxp-hush")
 

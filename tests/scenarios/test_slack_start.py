@@ -72,6 +72,7 @@ async def test_serve_takes_what_slack_sends_by_http(tmp_path: Path) -> None:
         assert tells_no_secret(run, slack)
 
 
+@pytest.mark.nightly
 async def test_serve_works_over_http_while_slack_is_away_and_connects_once_it_is_there(
     tmp_path: Path, slack: FakeSlack
 ) -> None:

@@ -232,10 +232,13 @@ async def test_a_person_who_left_discord_holds_nobody_up(
 async def test_a_private_image_comes_by_edits_of_the_answer_and_nowhere_else(
     discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person, rows: Rows
 ) -> None:
-    executor = FakeExecutor()
+    executor = FakeExecutor(ready=False)
     executor.hold(at_step=3)
     async with bot(executor):
         asked = await ada.command(art, "generate", prompt="a cat", private=True, steps=4)
+        await asked.until(lambda asked: "Next in line" in asked.text)
+        # Not before somebody looks, or the only preview could be missed.
+        executor.become_ready()
         await asked.until(lambda asked: asked.original and "Step 2 of 4" in asked.text and asked.original.attachments)
         executor.release()
         await private_answer(discord, asked)
