@@ -19,7 +19,7 @@ test: .venv/test .venv-dstack/installed debian
 
 # A browser and Prometheus, where Debian's packages can be had. Tests that need what is not there are skipped, and say so.
 debian:
-	@wanted=; for name in chromium chromium-browser google-chrome; do ! command -v $$name >/dev/null || found=yes; done; \
+	@wanted=; found=; for name in chromium chromium-browser google-chrome; do ! command -v $$name >/dev/null || found=yes; done; \
 	test -n "$$found" || wanted=chromium; command -v prometheus >/dev/null || wanted="$$wanted prometheus"; \
 	test -n "$$wanted" && command -v apt-get >/dev/null && test "$$(id -u)" = 0 || exit 0; \
 	echo "Installing Debian's $$wanted for tests (once) ..."; \

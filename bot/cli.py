@@ -154,12 +154,7 @@ def status() -> None:
     """Shows what the running server does; exit code 1 where none answers."""
     from bot import status_view
 
-    settings = read_settings()
-    try:
-        _run(status_view.show(settings, out))
-    except CannotStart as error:
-        _complain(error)
-        raise typer.Exit(EXIT_WRONG) from None
+    _ask_server(status_view.show(read_settings(), out))
 
 
 @cli.command()
@@ -167,12 +162,7 @@ def top() -> None:
     """Watches the running server: workers, jobs and failures, live; exit code 1 where none answers."""
     from bot import top_view
 
-    settings = read_settings()
-    try:
-        _run(top_view.watch(settings, out))
-    except CannotStart as error:
-        _complain(error)
-        raise typer.Exit(EXIT_WRONG) from None
+    _ask_server(top_view.watch(read_settings(), out))
 
 
 @cli.command()
@@ -209,6 +199,14 @@ def bench(
     ask = [sys.executable, "-m", "benchmarks", *(names or ("counts", "engine", "mishaps"))]
     # In a process of its own, as torch never comes into this one.
     raise typer.Exit(subprocess.run(ask, check=False).returncode)  # noqa: S603
+
+
+def _ask_server(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        _run(work)
+    except CannotStart as error:
+        _complain(error)
+        raise typer.Exit(EXIT_WRONG) from None
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -1,16 +1,19 @@
 """Asks the running server how it is, and shows that on a terminal."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from bot.errors import CannotStart
 from bot.settings import Settings
 
 TIMEOUT = 10.0
+COLOURS = {"ready": "green", "busy": "green", "starting": "yellow", "failed": "red"}
 
 
 async def show(settings: Settings, console: Console) -> None:
@@ -45,18 +48,7 @@ def _print(status: dict[str, Any], console: Console) -> None:
     console.print(f"[bold]Limner {status['version']}[/] is {state}. Jobs: {counts}.", highlight=False)
     if status.get("trouble"):
         console.print(f"[red]The disk does not work:[/] {escape(status['trouble'])}", highlight=False, soft_wrap=True)
-    workers = Table("Worker", "State", "Model", "Device", "Memory", "Restarts", "Detail", title=None)
-    for worker in status["workers"]:
-        workers.add_row(
-            worker["name"],
-            worker["state"],
-            escape(worker["model"] or "-"),
-            f"{worker['device'] or '-'} {worker['dtype'] or ''}",
-            memory(worker["memory_used"], worker["memory_total"]),
-            str(worker["restarts"]),
-            escape(worker["detail"] or ""),
-        )
-    console.print(workers)
+    console.print(worker_table(status["workers"]))
     for worker in status["workers"]:
         if worker.get("plan"):
             console.print(f"{worker['name']}: {escape(worker['plan'])}", highlight=False, soft_wrap=True)
@@ -66,6 +58,21 @@ def _print(status: dict[str, Any], console: Console) -> None:
             step = "-" if job["steps"] is None else f"{job['step']} of {job['steps']}"
             running.add_row(job["id"], job["requester"], f"{job['image']} of {job['images']}", step)
         console.print(running)
+
+
+def worker_table(workers: Sequence[dict[str, Any]], *, expand: bool = False) -> Table:
+    table = Table("Worker", "State", "Model", "Device", "Memory", "Restarts", "Detail", expand=expand)
+    for worker in workers:
+        table.add_row(
+            Text(worker["name"]),
+            Text(worker["state"], COLOURS[worker["state"]]),
+            Text(worker["model"] or "-"),
+            f"{worker['device'] or '-'} {worker['dtype'] or ''}",
+            memory(worker["memory_used"], worker["memory_total"]),
+            str(worker["restarts"]),
+            Text(worker["detail"] or ""),
+        )
+    return table
 
 
 def memory(used: int | None, total: int | None) -> str:

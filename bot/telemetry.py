@@ -57,14 +57,14 @@ class Telemetry:
         log.info("job put back", job=job.id)
         self._painted(job, "interrupted")
 
-    def delivered(self, job: Job, platform: str, way: str, began: float) -> None:
+    def delivered(self, job: Job, way: str, began: float) -> None:
         """A chat took its ending; `began` is when it was tried first."""
         log.info("job delivered", job=job.id, way=way)
-        self._told(job, platform, "delivered", began)
+        self._told(job, "delivered", began)
 
-    def undeliverable(self, job: Job, platform: str, why: str, began: float) -> None:
+    def undeliverable(self, job: Job, why: str, began: float) -> None:
         log.warning("job cannot be delivered", job=job.id, why=why)
-        self._told(job, platform, "given_up", began)
+        self._told(job, "given_up", began)
 
     def _painted(self, job: Job, outcome: str) -> None:
         if job.started_at is not None:
@@ -77,8 +77,8 @@ class Telemetry:
             # Nobody has to be told in a chat.
             self._span(job, WHOLE, job.created_at, self._clock(), {"outcome": status})
 
-    def _told(self, job: Job, platform: str, outcome: str, began: float) -> None:
-        self.metrics.deliveries.labels(platform, outcome).inc()
+    def _told(self, job: Job, outcome: str, began: float) -> None:
+        self.metrics.deliveries.labels(job.platform, outcome).inc()
         self._span(job, "delivered", began, self._clock(), {"outcome": outcome})
         self._span(job, WHOLE, job.created_at, self._clock(), {"outcome": outcome})
 

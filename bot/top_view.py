@@ -13,14 +13,13 @@ from rich.text import Text
 
 from bot.errors import CannotStart
 from bot.settings import Settings
-from bot.status_view import ask, memory
+from bot.status_view import ask, worker_table
 
 #: Seconds between two looks.
 EVERY = 1.0
 #: Rows of what waits and of what failed.
 WAITING_MOST, FAILURES_MOST = 8, 4
 BARS = " ▁▂▃▄▅▆▇█"
-COLOURS = {"ready": "green", "busy": "green", "starting": "yellow", "failed": "red"}
 
 
 async def watch(settings: Settings, console: Console) -> NoReturn:
@@ -37,7 +36,12 @@ async def watch(settings: Settings, console: Console) -> NoReturn:
 
 
 def pictured(seen: dict[str, Any]) -> RenderableType:
-    parts: list[RenderableType] = [_headline(seen), _hour(seen["minutes"]), "", _workers(seen["workers"])]
+    parts: list[RenderableType] = [
+        _headline(seen),
+        _hour(seen["minutes"]),
+        "",
+        worker_table(seen["workers"], expand=True),
+    ]
     if seen["running"]:
         parts.append(_running(seen["running"]))
     if seen["waiting"]:
@@ -76,21 +80,6 @@ def _hour(minutes: Sequence[dict[str, Any]]) -> Text:
         share = (minute["done"] + minute["failed"]) / max(most, 1)
         line.append(BARS[round(share * (len(BARS) - 1))], "red" if minute["failed"] else "green")
     return line.append(f"  at most {most} a minute", "dim")
-
-
-def _workers(workers: Sequence[dict[str, Any]]) -> Table:
-    table = Table("Worker", "State", "Model", "Device", "Memory", "Replaced", "Detail", expand=True)
-    for worker in workers:
-        table.add_row(
-            Text(worker["name"]),
-            Text(worker["state"], COLOURS[worker["state"]]),
-            Text(worker["model"] or "-"),
-            f"{worker['device'] or '-'} {worker['dtype'] or ''}",
-            memory(worker["memory_used"], worker["memory_total"]),
-            str(worker["restarts"]),
-            Text(worker["detail"] or ""),
-        )
-    return table
 
 
 def _running(jobs: Sequence[dict[str, Any]]) -> Table:

@@ -272,10 +272,10 @@ class Delivery(ABC, Generic[Shown]):
             except Unreachable as error:
                 await self.give_way_up(error)
             else:
-                self.service.telemetry.delivered(self.job, self.all.platform, self._ways[0], began)
+                self.service.telemetry.delivered(self.job, self._ways[0], began)
                 return
         why = "; ".join(self._closed)
-        self.service.telemetry.undeliverable(self.job, self.all.platform, why, began)
+        self.service.telemetry.undeliverable(self.job, why, began)
         await self._written(lambda: self.service.undeliverable(self.job.id, why))
 
     async def _told(self, ending: Ending) -> None:

@@ -1,7 +1,6 @@
 """A worker in a process of a Ray cluster: takes orders and hands out reports as answers to calls."""
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,13 +23,13 @@ class Actor:
     def __init__(self, work: Callable[[Line], int] = serve) -> None:
         self._work = work
 
-    async def start(self) -> tuple[str, int]:
-        """Limner's version here, and the process."""
+    async def start(self) -> str:
+        """Limner's version here."""
         self._loop = asyncio.get_running_loop()
         self._reports: asyncio.Queue[Report | Left] = asyncio.Queue()
         self._line = Line(self._report)
         threading.Thread(target=self._serve, name="step loop", daemon=True).start()
-        return __version__, os.getpid()
+        return __version__
 
     async def take(self, orders: Sequence[Order]) -> None:
         """One call comes after another, as Ray does not keep their order."""

@@ -98,7 +98,7 @@ async def _start(node: str, environment: Mapping[str, str], work: Callable[[Line
     handle: Any = actor.remote(work)
     try:
         # Waits where others use the GPU.
-        version, _ = await handle.start.remote()
+        version = await handle.start.remote()
     except RayError as error:
         raise WorkerDied(f"The worker could not be started: {_first_line(error)}") from error
     except asyncio.CancelledError:

@@ -113,7 +113,8 @@ class Holding:
         self.pixels = 0
         self.keys: Counter[Hashable] = Counter()
         self.jobs = 0
-        self.alone = False
+        #: Jobs that share the worker with no other.
+        self.alone = 0
 
     def change(self, asked: Asked, pixels: int, *, by: int) -> None:
         """`by` is 1 or -1."""
@@ -123,7 +124,7 @@ class Holding:
         if not self.keys[asked.key]:
             del self.keys[asked.key]
         self.jobs += by
-        self.alone = asked.alone and by > 0
+        self.alone += by * asked.alone
 
 
 class WorkerClient:

@@ -66,7 +66,7 @@ async def test_a_jobs_trace_has_its_id_and_tells_when_it_waited_was_painted_and_
             now += 5
             executor.release()
             await hear_all(service, job)
-            service.telemetry.delivered(job, "test", "post", began=now)
+            service.telemetry.delivered(job, "post", began=now)
 
     assert {bytes(span.trace_id) for span in spans} == {uuid.UUID(job.id).bytes}
     told = [(span.name, span.start_time_unix_nano / 1e9, span.end_time_unix_nano / 1e9) for span in spans]
