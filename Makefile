@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PIP = .venv/bin/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test debian nightly fix bench audit lock clean
+.PHONY: run test debian nightly fix docs dist bench audit lock clean
 
 # The demo model, unless the environment, .env or limner.toml names another.
 run: .venv/run
@@ -35,6 +35,15 @@ nightly: .venv/test
 fix: .venv/test
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+# The site, in site/. Material for MkDocs tells of its successor at every start; we know.
+docs: .venv/test
+	.venv/bin/python -m docs.generate
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
+
+# Wheel and sdist, in dist/.
+dist: .venv/test
+	.venv/bin/python -m build --no-isolation
 
 bench: .venv/test
 	.venv/bin/python -m benchmarks
@@ -88,4 +97,4 @@ lock:
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements/*.txt
 
 clean:
-	rm -rf .venv .venv-audit .venv-dstack .venv-lock build dist *.egg-info
+	rm -rf .venv .venv-audit .venv-dstack .venv-lock build dist site *.egg-info

@@ -53,7 +53,7 @@ def check(
 
 @db.command()
 def backup(
-    target: Annotated[Path, typer.Argument(help="The tar file to write, or a folder in which to make a new one.")],
+    target: Annotated[Path, typer.Argument(help="The tar file to write, or a folder for a new one.")],
 ) -> None:
     """Writes index, images and secret into one file, also beside a server; exit code 1 where images are lost."""
     folder = existing(read_settings())

@@ -60,63 +60,75 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         extra="ignore",
         populate_by_name=True,
+        use_attribute_docstrings=True,
     )
 
-    #: Where the index and the images live.
     data_dir: Path = Path("data")
+    """The folder of the index and the images."""
     http_host: str = "127.0.0.1"
-    #: 0 takes any free port.
+    """The address to listen on. Any but a loopback address needs LIMNER_API_KEYS."""
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    #: Keys for the HTTP API, separated by commas; needed on any address but loopback.
+    """The port to listen on; 0 takes any free one."""
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    #: Where others reach this server, e.g. https://limner.example.org; for links to images that a chat will not take.
+    """Keys for the HTTP API, separated by commas. Each key sees its own images only."""
     public_url: str | None = None
-    #: `demo`, a folder or a hub ID. None: SDXL base 1.0 where a CUDA GPU is seen, else `demo`.
+    """Where others reach this server, e.g. https://limner.example.org: for links to images, and for browsers behind a
+    proxy."""
     model: str | None = None
-    #: As `model`, or `none`. None: the refiner that belongs to the model.
+    """demo, a folder in diffusers' format, or an ID on the Hugging Face hub. Not set: SDXL base 1.0 where a CUDA GPU is
+    seen, else demo."""
     refiner: str | None = None
-    #: How much of the device's memory the models may hold; `auto` looks at the device.
+    """The same for the refiner. Not set: the one that belongs to the model. The word none: no refiner."""
     memory: Memory = Memory.AUTO
-    #: Compile the base's UNet while the worker serves without; needs a C++ compiler.
+    """How much of the GPU's memory the models may hold: full, balanced, low, or auto, which looks at the GPU."""
     compile: bool = False
-    #: `lcm` or `lightning`: a LoRA with which drafts need a few steps only.
+    """true compiles the base's UNet in the background. Needs a C++ compiler and the level full."""
     draft: str | None = None
-    #: Its file or hub ID. None: where it was published.
+    """lcm or lightning: drafts take 6 or 4 steps, with a LoRA that is fetched from the hub."""
     draft_lora: str | None = None
-    #: LoRAs that a request can name.
+    """That LoRA, as a file or a hub ID. Not set: the published one."""
     styles: tuple[StyleSetting, ...] = ()
-    #: `local`: child processes on this machine. `ray`: actors on a Ray cluster.
+    """LoRAs that a request can name; as tables in limner.toml, or as JSON in one line: [{"name": "ink", "lora":
+    "loras/ink.safetensors"}]."""
     executor: Literal["local", "ray"] = "local"
-    #: GPUs of this machine that paint, a worker each: `auto` for all, `cpu` for none, or some as CUDA names them.
+    """Where pictures are painted: local, in child processes on this machine, or ray, on a Ray cluster."""
     devices: str = "auto"
-    #: The Ray cluster's. None: the one that this machine belongs to.
+    """Which GPUs of this machine paint, by a worker each: auto for all, cpu for none, or some as CUDA names them, as in
+    0,2."""
     ray_address: str | None = Field(None, validation_alias=AliasChoices("RAY_ADDRESS", "ray_address"))
-    #: Seconds without a finished step, after which a worker is replaced.
+    """The Ray cluster's head, as in 10.0.0.5:6379. Not set: the cluster that this machine belongs to."""
     step_timeout: Annotated[float, Field(gt=0)] = 300.0
-    #: How many jobs may wait.
+    """Seconds without a sign of life, after which a worker that has jobs is replaced."""
     queue_limit: Annotated[int, Field(ge=1)] = 200
-    #: How many times the share of others moderators and admins of a space get, while others wait too.
+    """How many jobs may wait."""
     moderator_weight: Annotated[float, Field(ge=1, le=100)] = 1.0
+    """How large a moderator's share of the work is while others wait too, beside the 1 of everybody else."""
     admin_weight: Annotated[float, Field(ge=1, le=100)] = 1.0
-    #: Seconds that running jobs get to finish when the program is told to stop.
+    """The same for admins. Where strangers may add the bot to servers of their own, they are admins there."""
     drain_seconds: Annotated[float, Field(ge=0)] = 60.0
-    #: Days after which images, and jobs with their prompts, are erased. None: never.
+    """Seconds that running jobs get to finish when Limner is told to stop."""
     retention_days: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
+    """Days after which images, and jobs with their prompts, are erased for good. Not set: never."""
     hf_token: SecretStr | None = Field(None, validation_alias=AliasChoices("HF_TOKEN", "hf_token"))
-    #: Another Discord, e.g. a proxy that limits the rate; its REST API, with the version.
+    """The Hugging Face hub's token, for models that are gated or private."""
     discord_api_url: HttpUrl | None = None
+    """The REST API, with its version, of another Discord than Discord's own, such as a proxy that limits the rate."""
     discord_gateway_url: WebsocketUrl | None = None
+    """The gateway of that other Discord, ws:// or wss://."""
     discord_token: SecretStr | None = Field(None, validation_alias=AliasChoices("DISCORD_TOKEN", "discord_token"))
-    #: User IDs, separated by commas: they are admins beside those of the workspace.
+    """The Discord bot's token; connects Limner to Discord."""
     slack_admins: Annotated[tuple[str, ...], NoDecode] = ()
-    #: Another Slack, e.g. a proxy; its Web API.
+    """Slack user IDs, separated by commas, who are admins beside those of the workspace."""
     slack_api_url: HttpUrl | None = None
+    """The Web API of another Slack than Slack's own, such as a proxy."""
     slack_bot_token: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_BOT_TOKEN", "slack_bot_token"))
+    """The Slack bot's token, xoxb-; connects Limner to Slack, with one of the next two."""
     slack_app_token: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_APP_TOKEN", "slack_app_token"))
-    #: In place of the app token: Slack then comes by HTTP.
+    """Slack's app-level token, xapp-, for Socket Mode."""
     slack_signing_secret: SecretStr | None = Field(
         None, validation_alias=AliasChoices("SLACK_SIGNING_SECRET", "slack_signing_secret")
     )
+    """In place of the app-level token: Slack then sends what happens to this server, at /slack/events."""
 
     @field_validator("api_keys", "slack_admins", mode="before")
     @classmethod

@@ -3,20 +3,14 @@
 import os
 import re
 import subprocess
+import sys
 import tomllib
-from collections.abc import Iterator
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from PIL import Image
-from pydantic import AliasChoices
 
-from adapters.web.app import build
-from adapters.web.guard import FOREIGN_HOST, FOREIGN_ORIGIN
-from adapters.web.problems import CODE_OF_STATUS, MISSING, STATUS_OF, STATUS_OF_FAILURE
 from benchmarks.alike import are_alike
 from bot.cli import cli
 from bot.inference.pipelines import DEMO, Pipelines
@@ -36,10 +30,12 @@ from bot.prompts import (
 from bot.quality import GENERATE
 from bot.service import CHOSEN_SEED_LIMIT
 from bot.settings import PREFIX, Settings, read_settings
+from docs import generate
 from tests.bot.inference.painting import painted, work
 from tests.conftest import OpenLimner
 
 PROJECT = Path(__file__).parents[1]
+DOCS = PROJECT / "docs"
 README = PROJECT / "README.md"
 ENV_EXAMPLE = PROJECT / ".env.example"
 PAGES = [README, PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").rglob("*.md"))]
@@ -49,21 +45,12 @@ VARIABLE = re.compile(rf"\b(?:{PREFIX}[A-Z_]+|[A-Z]+_(?:[A-Z]+_)?TOKEN)\b")
 
 def variables() -> dict[str, str]:
     """Environment variable -> its default as text, "" where there is none."""
-    return {_variable(name): _text(field.default) for name, field in Settings.model_fields.items()}
+    return {variable: default for _, variable, default, _ in generate.variables()}
 
 
-def _variable(name: str) -> str:
-    alias = Settings.model_fields[name].validation_alias
-    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else PREFIX + name.upper()
-
-
-def _text(default: Any) -> str:
-    return "" if default in (None, ()) else str(default)
-
-
-def rows(first_cell: str) -> list[tuple[str, ...]]:
-    """Of README's table that begins with this head; the back quotes around a whole cell are taken off."""
-    lines = iter(README.read_text().splitlines())
+def rows(page: Path, first_cell: str) -> list[tuple[str, ...]]:
+    """Of the page's table that begins with this head; the back quotes around a whole cell are taken off."""
+    lines = iter(page.read_text().splitlines())
     next(line for line in lines if line.startswith(f"| {first_cell} |"))
     next(lines)
     found: list[tuple[str, ...]] = []
@@ -88,22 +75,23 @@ def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def test_readme_has_every_setting_with_its_default_and_no_other() -> None:
-    documented = {cells[0]: cells[1].removesuffix("none") for cells in rows("Variable")}
+@pytest.mark.parametrize("page", generate.PAGES, ids=lambda page: page.name)
+def test_the_reference_is_what_the_code_says(page: Path) -> None:
+    assert page.read_text() == generate.PAGES[page](), "`make docs` writes it anew"
 
-    assert documented == variables()
 
-
-def test_the_example_of_an_env_file_has_every_setting_with_its_default_and_no_other() -> None:
-    documented = dict(re.findall(r"^# ([A-Z_]+)=(.*)$", ENV_EXAMPLE.read_text(), re.MULTILINE))
-
-    assert documented == variables()
+def test_nothing_in_the_reference_goes_without_words() -> None:
+    for name in ("settings", "errors", "metrics", "http"):
+        table = [line for line in (generate.REFERENCE / f"{name}.md").read_text().splitlines() if line.startswith("|")]
+        # A route may have nothing in its query.
+        last = 2 if name == "http" else 1
+        assert [line for line in table if not any(cell.strip() for cell in line.split("|")[-1 - last : -1])] == []
 
 
 def test_every_setting_of_the_example_is_commented_out_and_explained() -> None:
     blocks = ENV_EXAMPLE.read_text().strip().split("\n\n")[1:]
 
-    assert all(re.fullmatch(r"# .+\.\n# [A-Z_]+=.*", block) for block in blocks)
+    assert all(re.fullmatch(r"(?:# .+\n)*# .*\.\n# [A-Z_]+=.*", block) for block in blocks)
     assert len(blocks) == len(Settings.model_fields)
 
 
@@ -115,10 +103,10 @@ def test_the_example_of_an_env_file_with_its_comments_off_changes_nothing(tmp_pa
 
 
 @pytest.mark.usefixtures("no_settings")
-def test_readmes_limner_toml_is_read_and_weighs_less_than_env_and_environment(
+def test_the_limner_toml_that_is_shown_is_read_and_weighs_less_than_env_and_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (text,) = code(README, "toml")
+    (text,) = code(DOCS / "settings.md", "toml")
     example = tomllib.loads(text)
     (tmp_path / "limner.toml").write_text(text)
 
@@ -152,23 +140,7 @@ def _anchors(page: Path) -> list[str]:
     return [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
 
 
-async def test_readme_has_every_route_and_no_other(limner: OpenLimner) -> None:
-    async with limner() as service:
-        served = set(routes(build(service, [])))
-
-    documented = [cells[0] for cells in rows("Route")]
-
-    assert set(documented) == served
-    assert len(documented) == len(served)
-
-
-def routes(app: FastAPI) -> Iterator[str]:
-    yield f"GET {app.openapi_url}"
-    for path, methods in app.openapi()["paths"].items():
-        yield from (f"{method.upper()} {path}" for method in methods)
-
-
-async def test_readme_has_every_metric_and_no_other(limner: OpenLimner) -> None:
+async def test_the_reference_has_every_metric_and_no_other(limner: OpenLimner) -> None:
     async with limner() as service:
         # Metrics with labels are not told before one of them is known.
         known = {
@@ -179,25 +151,14 @@ async def test_readme_has_every_metric_and_no_other(limner: OpenLimner) -> None:
         }
     counters = {name for name in known if f"{name}_total" in known}
 
-    written = {name for row in rows("Metric") for name in re.findall(r"limner_\w+", row[0])}
+    written = {
+        name for row in rows(generate.REFERENCE / "metrics.md", "Metric") for name in re.findall(r"limner_\w+", row[0])
+    }
     assert written == known - counters
 
 
-def test_readme_has_every_code_of_an_error_with_its_status() -> None:
-    documented = {(int(status), code) for status, codes, _ in rows("Status") for code in codes.strip("`").split("`, `")}
-    told = {
-        *((int(status), error.code) for error, status in STATUS_OF.items()),
-        *((int(status), code) for code, status in STATUS_OF_FAILURE.items()),
-        *((int(status), code) for status, code in CODE_OF_STATUS.items()),
-        *((HTTPStatus.CONFLICT, code) for code, _ in MISSING.values()),
-        *((HTTPStatus.MISDIRECTED_REQUEST, FOREIGN_HOST), (HTTPStatus.FORBIDDEN, FOREIGN_ORIGIN)),
-    }
-
-    assert told <= documented
-
-
-def test_readmes_limits_are_the_codes() -> None:
-    limits = {what: (allowed, default) for what, allowed, default in rows("What")}
+def test_the_limits_are_the_codes() -> None:
+    limits = {what: (allowed, default) for what, allowed, default in rows(DOCS / "requests.md", "What")}
 
     assert limits["`prompt`, `negative_prompt`"][0].startswith(f"up to {PROMPT_LIMIT} characters")
     assert limits["`width`, `height`"][0] == f"multiples of {SIDE_UNIT} from {SIDE_MIN} to {SIDE_MAX}"
@@ -218,7 +179,7 @@ def test_readmes_limits_are_the_codes() -> None:
 def test_the_lines_that_paint_an_image_again_give_one_that_is_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (lines,) = code(README, "python")
+    (lines,) = code(DOCS / "recipes.md", "python")
     request = ImageRequest(prompt="a cat in a hat", seed=7, width=64, height=64, num_inference_steps=2)
     (image,) = painted(Pipelines.load(DEMO, DEMO), work(request))
     (tmp_path / "limner-7.png").write_bytes(image.png)
@@ -256,6 +217,7 @@ def test_git_keeps_out_what_is_secret_or_made_here_and_nothing_else(tmp_path: Pa
     kept_out = [
         *(".env", "data/limner.sqlite", "data/images/01/01.png", "limner.egg-info/PKG-INFO", "build/x", "dist/x"),
         *(".venv/run", ".venv-dstack/installed", ".venv-lock/x", "bot/__pycache__/cli.pyc"),
+        "site/index.html",
         *(".mypy_cache/x", ".ruff_cache/x", ".pytest_cache/x", ".import_linter_cache/x"),
     ]
     taken = [".env.example", "docs/picture.png", "bot/inference/demo/base/model_index.json", "storage/schema.sql"]
@@ -267,8 +229,26 @@ def test_git_keeps_out_what_is_secret_or_made_here_and_nothing_else(tmp_path: Pa
     assert ignored == kept_out
 
 
-def test_readme_speaks_of_every_command_of_the_command_line() -> None:
-    names = [command.name or command.callback.__name__ for command in cli.registered_commands if command.callback]
-    (section,) = re.findall(r"^## Command line\n(.*?)^## ", README.read_text(), re.MULTILINE | re.DOTALL)
+def test_the_page_about_the_command_line_speaks_of_every_command() -> None:
+    text = (DOCS / "commands.md").read_text()
 
-    assert [name for name in names if not re.search(rf"`{name}`|limner {name}\b", section)] == []
+    names = [name.split()[0] for name in generate.command_names(cli)]
+    assert [name for name in names if not re.search(rf"`{name}`|limner {name}\b", text)] == []
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning_and_asks_nothing_of_others(tmp_path: Path) -> None:
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path)],
+        cwd=PROJECT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert built.returncode == 0, built.stderr
+    pages = {page: page.read_text() for page in tmp_path.rglob("*.html")}
+    assert {page.stem for page in DOCS.glob("*.md")} <= {page.parent.name for page in pages} | {"index"}
+    loaded = r"<(?:script|img|iframe)[^>]* src=\"https?:|<link[^>]* rel=\"stylesheet\"[^>]* href=\"https?:"
+    assert [page for page, text in pages.items() if re.search(loaded, text)] == []

@@ -116,7 +116,7 @@ def build(
 
 @router.post("/generate", response_model=PaintedBody, responses={200: REFINABLE})
 async def generate(body: GenerateBody, service: CurrentService, asker: CurrentAsker) -> Response | PaintedBody:
-    """Paints from words and answers once the images exist."""
+    """Paints from words, and answers once the images exist."""
     return await _wait(await service.generate(body.request(), asker), service, asker)
 
 
@@ -128,7 +128,7 @@ async def refine(body: RefineBody, service: CurrentService, asker: CurrentAsker)
 
 @router.get("/metrics", dependencies=[KEY], response_class=PlainTextResponse)
 async def metrics(service: CurrentService, _: CurrentAsker) -> Response:
-    """For Prometheus, in its text format."""
+    """Numbers for Prometheus, in its text format."""
     return Response(generate_latest(service.telemetry.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -159,12 +159,14 @@ def _accepted(job: Job, response: Response) -> JobDetails:
 
 @router.get("/jobs/{job_id}")
 async def job(job_id: str, service: CurrentService, asker: CurrentAsker) -> JobDetails:
+    """The job: where it stands, and once it is done, its images."""
     found = await service.job(job_id, asker)
     return render.job_details(found, await service.images_of(found))
 
 
 @router.delete("/jobs/{job_id}")
 async def cancel(job_id: str, service: CurrentService, asker: CurrentAsker) -> JobDetails:
+    """Cancels it, queued or running."""
     return render.job_details(await service.cancel(job_id, asker), [])
 
 
@@ -217,13 +219,14 @@ async def bring(request: Request, service: CurrentService, asker: CurrentAsker, 
 
 @router.get("/images/{image_id}")
 async def image(image_id: str, service: CurrentService, asker: CurrentAsker) -> ImageDetails:
+    """The image with its recipe, its parent and its children."""
     found = await service.image(image_id, asker)
     return render.details(found, await service.children(found, asker))
 
 
 @router.delete("/images/{image_id}", status_code=204)
 async def delete(image_id: str, service: CurrentService, asker: CurrentAsker) -> None:
-    """Deletes it for good; what was refined from it stays."""
+    """Deletes it for good, its file too; answers with no body. What was refined from it stays."""
     await service.delete(image_id, asker)
 
 
@@ -241,6 +244,7 @@ async def again(image_id: str, service: CurrentService, asker: CurrentAsker, res
 
 @router.get("/status")
 async def status(service: CurrentService, asker: CurrentAsker) -> StatusBody:
+    """The queue, what runs, and the workers."""
     return render.status(await service.status(), __version__)
 
 
@@ -252,7 +256,7 @@ async def healthz() -> Health:
 
 @router.get("/readyz", response_model=Health, responses={503: {"model": Health, "description": "Not yet"}})
 async def readyz(service: CurrentService) -> Response | Health:
-    """A worker is ready to paint. Until then jobs are accepted and wait."""
+    """A worker can paint, and the disk takes what is painted; 503 until then. Jobs are accepted meanwhile and wait."""
     now = await service.status()
     if now.ready:
         return Health(status="ready")

@@ -15,10 +15,8 @@ from typing import Self
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapters.web.problems import problem
+from adapters.web.problems import FOREIGN_HOST, FOREIGN_ORIGIN, problem
 
-#: Codes of problems.
-FOREIGN_HOST, FOREIGN_ORIGIN = "foreign_host", "foreign_origin"
 #: They change nothing.
 SAFE = ("GET", "HEAD", "OPTIONS")
 PORTS = {"http": 80, "https": 443}

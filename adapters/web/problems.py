@@ -30,6 +30,7 @@ from bot.errors import (
     ShuttingDown,
     SpacePaused,
     StorageTrouble,
+    WorkerDied,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -62,6 +63,10 @@ STATUS_OF_FAILURE = {
     StorageTrouble.code: HTTPStatus.SERVICE_UNAVAILABLE,
     "refiner_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "style_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "painting_failed": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "out_of_memory": HTTPStatus.INTERNAL_SERVER_ERROR,
+    WorkerDied.code: HTTPStatus.INTERNAL_SERVER_ERROR,
+    LimnerError.code: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 #: What an image or a job that is there lacks, to be painted again.
 MISSING = {
@@ -78,6 +83,52 @@ CODE_OF_STATUS = {
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
 }
+
+#: What pages of other sites, and names that are made to point here, are told.
+FOREIGN_HOST, FOREIGN_ORIGIN = "foreign_host", "foreign_origin"
+#: What a code means, where the docstring of its exception does not say so.
+MEANINGS = {
+    BadRequest.code: "One or more fields are wrong; `errors` names all of them.",
+    AskedTooMuch.code: "More images or steps than the admins of this space allow; with 429, more unfinished jobs.",
+    Forbidden.code: "It is there, and only its requester or a moderator may do this.",
+    QueueFull.code: "The queue holds as many jobs as it may; come back after `Retry-After`.",
+    ShareFull.code: "The places left in the queue are for those who have fewer in it; come back after `Retry-After`.",
+    ShuttingDown.code: "Limner finishes what runs and takes nothing new; come back after `Retry-After`.",
+    StorageTrouble.code: "The disk or the database refuses: read-only, locked, damaged. Nothing was changed.",
+    DiskFull.code: "The disk is full. Nothing was changed, and what was accepted keeps its place.",
+    ImageFileLost.code: "The index knows the image, and its file is missing or damaged.",
+    "malformed_json": "The body is not JSON that can be read.",
+    "malformed_request": "The body cannot be read.",
+    "unauthorized": "No key, or a wrong one.",
+    "not_found": "There is none, or none that this key may see.",
+    "method_not_allowed": "This path knows other methods.",
+    "body_too_large": "More than 64 KiB; of a picture, more than 25 MiB.",
+    FOREIGN_HOST: "A server without keys was called by a name that it does not know.",
+    FOREIGN_ORIGIN: "A page of another site sent it.",
+    "no_recipe": "A picture that was brought cannot be painted again.",
+    "parent_gone": "What was refined from an image that is gone cannot be painted again.",
+    "cancelled": "The job was cancelled while its caller waited.",
+    "image_gone": "The image was deleted while the job waited, or before its caller heard of it.",
+    "painting_failed": "This job failed; the next may do.",
+    "out_of_memory": "The picture did not fit into the device's memory; the detail names a size that did.",
+    WorkerDied.code: "The job took its worker, or Limner, down twice and was set aside.",
+    "refiner_unavailable": "The refiner could not be loaded; the next job that needs it tries again.",
+    "style_unavailable": "The LoRA of the style or of the drafts cannot be used, or is set up no more.",
+    LimnerError.code: "The picture could not be kept, or a mistake in Limner; the log says which.",
+}
+
+
+def answers() -> Iterator[tuple[HTTPStatus, str]]:
+    """Each status and code that a caller may meet."""
+    yield from ((status, error.code) for error, status in STATUS_OF.items())
+    yield HTTPStatus.TOO_MANY_REQUESTS, AskedTooMuch.code
+    yield from ((status, code) for status, code in CODE_OF_STATUS.items())
+    yield HTTPStatus.BAD_REQUEST, "malformed_json"
+    yield HTTPStatus.FORBIDDEN, FOREIGN_ORIGIN
+    yield HTTPStatus.MISDIRECTED_REQUEST, FOREIGN_HOST
+    yield from ((HTTPStatus.CONFLICT, code) for code, _ in MISSING.values())
+    yield from ((status, code) for code, status in STATUS_OF_FAILURE.items())
+
 
 #: What any route may answer, for the description.
 DESCRIBED: dict[int | str, dict[str, Any]] = {
