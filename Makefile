@@ -29,7 +29,7 @@ debian:
 	echo "They could not be installed; tests that need them are skipped." >&2
 
 # What takes too long for every change.
-nightly: .venv/test
+nightly: .venv/test .venv-dstack/server
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile --timeout 7200 -m nightly
 
 fix: .venv/test
@@ -80,6 +80,10 @@ audit: .venv/run .venv-audit/installed
 	.venv-dstack/bin/pip install --quiet --disable-pip-version-check --requirement requirements/dstack.txt
 	@touch $@
 
+.venv-dstack/server: requirements/dstack-server.txt .venv-dstack/installed
+	.venv-dstack/bin/pip install --quiet --disable-pip-version-check --requirement requirements/dstack-server.txt
+	@touch $@
+
 .venv-audit/installed:
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/pip install --quiet --disable-pip-version-check pip-audit
@@ -94,6 +98,7 @@ lock:
 	$(COMPILE) --extra cluster --constraint requirements/run.txt --output-file requirements/cluster.txt pyproject.toml
 	$(COMPILE) --extra test --constraint requirements/run.txt --output-file requirements/test.txt pyproject.toml
 	$(COMPILE) --output-file requirements/dstack.txt requirements/dstack.in
+	$(COMPILE) --constraint requirements/dstack.txt --output-file requirements/dstack-server.txt requirements/dstack-server.in
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements/*.txt
 
 clean:
