@@ -192,10 +192,15 @@ def manifest(
 @cli.command()
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Of counts, engine, mishaps, serving, discord, gpu.")
+        list[str] | None, typer.Argument(help="By default counts, engine, mishaps; a wrong name tells which there are.")
     ] = None,
 ) -> None:
-    """Measures the engine on this machine against stock diffusers, with the demo model; takes some minutes."""
+    """Measures the engine on this machine against stock diffusers, with the demo model; takes some minutes.
+
+    In a clone of the repository.
+    """
+    if not Path("benchmarks", "__main__.py").exists():
+        raise CannotStart("bench is not part of the installed package: say it in a clone of Limner's repository.")
     ask = [sys.executable, "-m", "benchmarks", *(names or ("counts", "engine", "mishaps"))]
     # In a process of its own, as torch never comes into this one.
     raise typer.Exit(subprocess.run(ask, check=False).returncode)  # noqa: S603

@@ -430,10 +430,19 @@ def test_doctor_looks_for_no_refiner_where_there_shall_be_none(tmp_path: Path) -
 
 
 def test_bench_names_the_benchmarks_that_there_are(tmp_path: Path) -> None:
+    (tmp_path / "benchmarks").symlink_to(Path(__file__).parents[2] / "benchmarks")
+
     run = limner(tmp_path, "bench", "nothing")
 
     assert run.code == 2
     assert "there are counts, fairness, engine, mishaps" in run.err
+
+
+def test_bench_says_where_it_is(tmp_path: Path) -> None:
+    run = limner(tmp_path, "bench")
+
+    assert run.code == 2
+    assert "say it in a clone" in run.err
 
 
 def test_doctor_says_what_to_do_about_all_that_is_wrong(runs: Runs) -> None:
