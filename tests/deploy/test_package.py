@@ -84,17 +84,8 @@ def test_the_installed_wheel_serves_and_paints(dist: Path, tmp_path: Path) -> No
     (site,) = home.glob("lib/python*/site-packages")
     # The libraries of this environment, without what makes it find the clone.
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    install = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        home / "bin" / "python",
-        "install",
-        "--quiet",
-        "--no-deps",
-        wheel,
-    ]
+    python = str(home / "bin" / "python")
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", str(wheel)]
     subprocess.run(install, check=True)
 
     with serving(home / "bin" / "limner", tmp_path) as url:
