@@ -28,7 +28,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Not in the project: setuptools would leave its traces there.
     for name in [*ROOMS, "pyproject.toml", "README.md", "LICENSE"]:
         subprocess.run(["cp", "-r", PROJECT / name, sources], check=True)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, sources]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(sources)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     return folder
