@@ -29,6 +29,7 @@ def main(
     vae_steps: int = 5000,
     base_steps: int = 16000,
     refiner_steps: int = 4000,
+    decoder_steps: int = 2000,
 ) -> None:
     work.mkdir(parents=True, exist_ok=True)
     vae = autoencoder.train(work, vae_steps)
@@ -39,6 +40,8 @@ def main(
     colours = guessed_colours(sharp[0], scale)
     base, encoders = denoisers.base(work, base_steps, sharp, scale)
     refiner = denoisers.refiner(work, refiner_steps, sharp, pools(work, vae, 0.2, blurred=True), scale, encoders)
+    vae = autoencoder.sharpen(work, vae, decoder_steps)
+    tell("decoder", decoder_steps, decoder_steps, unseen_psnr=autoencoder.psnr(vae))
     write(checkpoint, base, refiner, encoders, vae)
     write_colours(checkpoint, colours)
 

@@ -66,7 +66,7 @@ def apply(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apply]:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    command = [DSTACK, "server", "--host", "127.0.0.1", "--port", str(port), "--yes"]
+    command = [str(DSTACK), "server", "--host", "127.0.0.1", "--port", str(port), "--yes"]
     with (
         (folder / "log").open("w") as log,
         subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server,
