@@ -60,7 +60,7 @@ def train(folder: Path, steps: int) -> AutoencoderKL:
 
 
 def sharpen(folder: Path, vae: AutoencoderKL, steps: int) -> AutoencoderKL:
-    """Trains the decoder alone, towards the lowest squared error, which is what PSNR counts. Latents stay as they are."""
+    """Trains the decoder alone, towards the lowest squared error, which PSNR counts. Latents stay as they are."""
     torch.manual_seed(4)
     decoder = torch.nn.ModuleList([vae.post_quant_conv, vae.decoder]).train().requires_grad_(True)
     optimizer = torch.optim.AdamW(decoder.parameters(), DECODER_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
