@@ -26,14 +26,14 @@ from training.scenes import render
 def main(
     work: Annotated[Path, typer.Argument(help="A folder for checkpoints.")],
     checkpoint: Annotated[Path, typer.Argument(help="Where the model is written.")],
-    vae_steps: int = 5000,
-    base_steps: int = 16000,
-    refiner_steps: int = 4000,
+    vae_steps: int = 8000,
+    base_steps: int = 8000,
+    refiner_steps: int = 2000,
     decoder_steps: int = 2000,
 ) -> None:
     work.mkdir(parents=True, exist_ok=True)
     vae = autoencoder.train(work, vae_steps)
-    tell("vae", vae_steps, vae_steps, unseen_psnr=autoencoder.psnr(vae))
+    tell("vae", vae_steps, vae_steps, unseen_psnr=autoencoder.psnr(vae)[0])
     sharp = pools(work, vae)
     scale = scaling_factor(sharp)
     vae.register_to_config(scaling_factor=scale)
@@ -41,7 +41,7 @@ def main(
     base, encoders = denoisers.base(work, base_steps, sharp, scale)
     refiner = denoisers.refiner(work, refiner_steps, sharp, pools(work, vae, 0.2, blurred=True), scale, encoders)
     vae = autoencoder.sharpen(work, vae, decoder_steps)
-    tell("decoder", decoder_steps, decoder_steps, unseen_psnr=autoencoder.psnr(vae))
+    tell("decoder", decoder_steps, decoder_steps, unseen_psnr=autoencoder.psnr(vae)[0])
     write(checkpoint, base, refiner, encoders, vae)
     write_colours(checkpoint, colours)
 
