@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.report import Row
+from bot import log
 from bot.app import open_service
 from bot.inference.cluster import cluster_team
 from bot.inference.local import local_team
@@ -32,11 +33,11 @@ from tests.fakes.executor import SIDE
 from tests.fakes.light_worker import ROWS, Painting, serve
 
 LIGHT = Load("light", "none")
-#: Seconds of a step, and steps of a picture: four pictures take half a second.
-STEP, STEPS = 0.025, 20
+#: Seconds of a step, and steps of a picture: four pictures take a second.
+STEP, STEPS = 0.05, 20
 WORKERS = (1, 2, 4)
 #: Pictures for each worker, of as many requesters as share them evenly.
-EACH, REQUESTERS = 80, 20
+EACH, REQUESTERS = 100, 20
 #: Of the overhead: steps of one picture that take no time, and pictures of one step.
 MANY_STEPS, MANY_PICTURES = 2000, 200
 REQUEST = Menu().filled_in(ImageRequest(prompt="a cat", width=SIDE, height=SIDE, num_inference_steps=STEPS, seed=1))
@@ -52,6 +53,7 @@ Make = Callable[[int, float], AbstractContextManager[Team]]
 
 
 def measure() -> Iterator[Row]:
+    log.write_nothing()
     ways: dict[str, Make] = {"child processes": of_processes, "Ray actors": of_actors}
     for name, make in ways.items():
         yield from asyncio.run(throughput(name, make))
