@@ -133,7 +133,11 @@ def http() -> Iterator[str]:
     rows = [("`GET /openapi.json`", "The OpenAPI description.", "")]
     for path, methods in document["paths"].items():
         for method, route in methods.items():
-            parameters = [_parameter(one) for one in route.get("parameters", ()) if one["in"] == "query"]
+            parameters = [
+                f"`{one['name']}` ({_type(one['schema'])})"
+                for one in route.get("parameters", ())
+                if one["in"] == "query"
+            ]
             rows.append((f"`{method.upper()} {path}`", _words(route.get("description")), "; ".join(parameters)))
     yield from _table(("Route", "What it does", "In the query"), *rows)
     yield "## Bodies"
@@ -147,11 +151,6 @@ def http() -> Iterator[str]:
 def _no_service() -> Any:
     """The description needs none."""
     return object()
-
-
-def _parameter(one: Mapping[str, Any]) -> str:
-    limits = _type(one["schema"])
-    return f"`{one['name']}` ({limits})"
 
 
 def _schema(kind: type[BaseModel]) -> Iterator[str]:
@@ -240,9 +239,8 @@ def metrics() -> Iterator[str]:
     yield ""
     made = Metrics()
     made.read(queued=lambda: 0.0, running=lambda: 0.0, workers=lambda: ())
-    collectors = {id(one): one for one in made.registry._collector_to_names}.values()
     rows = []
-    for collector in collectors:
+    for collector in made.registry._collector_to_names:
         families = collector.describe() if hasattr(collector, "describe") else collector.collect()
         labels = getattr(collector, "_labelnames", None)
         for family in families:

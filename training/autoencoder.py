@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from training import parts
 from training.checkpoint import Checkpoint
-from training.course import learning_rate, tell
+from training.course import learn, learning_rate, tell
 from training.scenes import draw_scene, render
 
 CROP = 64
@@ -42,17 +42,12 @@ def train(folder: Path, steps: int) -> AutoencoderKL:
     optimizer = torch.optim.AdamW(vae.parameters(), RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     checkpoint = Checkpoint(folder / "vae.pt", vae=vae, optimizer=optimizer)
     for step in checkpoint.steps(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(RATE, step, steps)
         truth = _crops(Random(f"crops {step}"))
         posterior = vae.encode(truth).latent_dist
         seen = vae.decode(posterior.sample()).sample
         lead = LEAD_WEIGHT * max(0, 1 - step / LEAD_STEPS) * _distance_to_small(posterior.mean, truth)
         loss = reconstruction(seen, truth) + KL_WEIGHT * _divergence(posterior) + lead
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
+        learn(optimizer, loss, learning_rate(RATE, step, steps))
         if step % 50 == 0:
             spread = posterior.mean.std().item()
             tell("vae", step, steps, loss=loss.item(), latents=spread, psnr=_psnr(seen.detach(), truth))
@@ -66,17 +61,12 @@ def sharpen(folder: Path, vae: AutoencoderKL, steps: int) -> AutoencoderKL:
     optimizer = torch.optim.AdamW(decoder.parameters(), DECODER_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     checkpoint = Checkpoint(folder / "decoder.pt", decoder=decoder, optimizer=optimizer)
     for step in checkpoint.steps(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(DECODER_RATE, step, steps)
         truth = _crops(Random(f"decoder {step}"))
         with torch.no_grad():
             latents = vae.encode(truth).latent_dist.sample()
         seen = vae.decode(latents).sample
         loss = SQUARED_WEIGHT * functional.mse_loss(seen, truth) + 0.2 * reconstruction(seen, truth)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
-        optimizer.step()
+        learn(optimizer, loss, learning_rate(DECODER_RATE, step, steps))
         if step % 50 == 0:
             tell("decoder", step, steps, loss=loss.item(), psnr=_psnr(seen.detach(), truth))
     return vae.eval().requires_grad_(False)

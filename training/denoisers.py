@@ -13,7 +13,7 @@ from torch import nn
 from training import parts
 from training.captions import caption
 from training.checkpoint import Checkpoint
-from training.course import learning_rate, tell
+from training.course import learn, learning_rate, tell
 from training.latents import Pool
 
 BATCH = 32
@@ -80,12 +80,7 @@ class Course:
             torch.manual_seed(step)
             latents, timesteps, conditions = batch(Random(f"{stage} {step}"))
             loss = self._loss(latents, timesteps, conditions)
-            for group in self._optimizer.param_groups:
-                group["lr"] = learning_rate(RATE, step, steps)
-            self._optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self._weights, 1.0)
-            self._optimizer.step()
+            learn(self._optimizer, loss, learning_rate(RATE, step, steps))
             self._average.step(self._weights)
             shown = 0.98 * shown + 0.02 * loss.item() if shown else loss.item()
             if step % 50 == 0:

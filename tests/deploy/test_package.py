@@ -1,20 +1,17 @@
 """The wheel and the sdist, as somebody gets them who has no clone."""
 
-import os
 import subprocess
 import sys
 import sysconfig
 import tarfile
 import venv
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
-import httpx
 import pytest
 
 import bot
+from tests.scenarios.conftest import Server
 
 PROJECT = Path(__file__).parents[2]
 ROOMS = ("bot", "adapters", "storage")
@@ -54,30 +51,8 @@ def test_wheel_and_sdist_hold_all_that_the_program_needs_and_have_its_version(di
     assert wheel.name == f"limner-{bot.__version__}-py3-none-any.whl"
 
 
-@contextmanager
-def serving(command: Path, folder: Path) -> Iterator[str]:
-    """Where `limner serve` answers."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("LIMNER_", "PYTHON"))},
-        "LIMNER_MODEL": "demo",
-        "LIMNER_HTTP_PORT": "0",
-        "LIMNER_DRAIN_SECONDS": "0",
-        "COLUMNS": "200",
-    }
-    with subprocess.Popen(
-        [command, "serve"], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as server:
-        try:
-            assert server.stdout is not None
-            line = next(line for line in server.stdout if "HTTP" in line)
-            yield line.split()[2]
-        finally:
-            server.terminate()
-            server.wait()
-
-
 @pytest.mark.nightly
-def test_the_installed_wheel_serves_and_paints(dist: Path, tmp_path: Path) -> None:
+def test_the_installed_wheel_serves_and_paints(dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (wheel,) = dist.glob("*.whl")
     home = tmp_path / "venv"
     venv.create(home, with_pip=False)
@@ -88,14 +63,17 @@ def test_the_installed_wheel_serves_and_paints(dist: Path, tmp_path: Path) -> No
     install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", str(wheel)]
     subprocess.run(install, check=True)
 
-    with serving(home / "bin" / "limner", tmp_path) as url:
-        page = httpx.get(url, headers={"Accept": "text/html"})
-        request = {"prompt": "a cat in a hat", "width": 64, "height": 64, "num_inference_steps": 2}
-        painted = httpx.post(f"{url}/generate", json=request, timeout=100)
-        picture = httpx.get(url + painted.json()["images"][0]["url"])
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    server = Server(tmp_path / "data", [str(home / "bin" / "limner")], LIMNER_DRAIN_SECONDS="0")
+    try:
+        page = server.http.get("/", headers={"Accept": "text/html"})
+        painted = server.generate(prompt="a cat in a hat", width=64, height=64, num_inference_steps=2)
+        picture = server.download(painted["id"])
+    finally:
+        server.close()
 
     assert "<html" in page.text
-    assert picture.content.startswith(b"\x89PNG")
+    assert picture.startswith(b"\x89PNG")
     where = [python, "-P", "-c", "import bot; print(bot.__file__)"]
     found = subprocess.run(where, capture_output=True, text=True, check=True)
     assert Path(found.stdout).is_relative_to(home)

@@ -33,8 +33,7 @@ def apply(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apply]:
     """Says `dstack apply` with these arguments, and no to its question; what it printed. Fleets are there already."""
     folder = tmp_path_factory.mktemp("dstack")
     checkout = repository(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {
         **os.environ,

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,9 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
 
 
 class Server:
-    def __init__(self, data_dir: Path, **more: str) -> None:
+    def __init__(self, data_dir: Path, command: Sequence[str] = LIMNER, **more: str) -> None:
         self.process = subprocess.Popen(
-            [*LIMNER, "serve"],
+            [*command, "serve"],
             cwd=data_dir.parent,
             env=environment(data_dir, **more),
             stdout=subprocess.PIPE,
