@@ -16,6 +16,7 @@ BENCHMARKS = (
     "engine",
     "mishaps",
     "index",
+    "marks",
     "serving",
     "discord",
     "slack",

@@ -19,6 +19,7 @@ from benchmarks.full_index import (
     requester_of,
     space_of,
 )
+from bot.decisions import Act, Decision
 from bot.errors import Forbidden, NotFound
 from bot.jobs import Failure, ImageRequest, Job, Message, Refinement
 from bot.policy import Asker
@@ -60,6 +61,9 @@ class Chosen:
         return message.platform, message.channel, message.message_id
 
 
+DECISION = Decision(at=NOW, space="test:studio", act=Act.BLOCKED, by="test:ada", about="test:ann")
+
+
 class Stores:
     """What a command or a claim asks and tells the stores."""
 
@@ -88,7 +92,7 @@ class Stores:
             "failed": lambda: jobs.fail(self._running.pop().id, Failure("internal_error", ""), NOW),
             "a queued one is cancelled": lambda: jobs.cancel(next(self._queued), NOW),
             "rules are changed": lambda: rules.change(chosen.space(), lambda now: replace(now, images_most=3)),
-            "somebody is blocked": lambda: rules.block(chosen.space(), str(uuid.uuid4())),
+            "somebody is blocked": lambda: rules.block(chosen.space(), str(uuid.uuid4()), DECISION),
             "an image is deleted": lambda: self._images.delete(full.images.pop(len(full.images) // 2)),
         }
 

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 
 import structlog
 from pydantic import AnyUrl, SecretStr
@@ -19,6 +20,8 @@ from bot.errors import CannotStart
 from bot.inference.local import local_team
 from bot.inference.wire import NO_REFINER, Load
 from bot.links import Links, secret
+from bot.marks.authority import anchors, operators_signer, own_signer
+from bot.marks.marker import Marker
 from bot.metrics import Metrics
 from bot.policy import Weights
 from bot.ports import Executor
@@ -37,6 +40,7 @@ from storage.health import Health
 from storage.images import Images
 from storage.jobs import Jobs
 from storage.keeper import Keeper
+from storage.moderation import Moderation
 from storage.rules import RulesOfSpaces
 
 #: Kept from the worker, which has no use for them.
@@ -65,12 +69,14 @@ async def open_service(
     with traces() as span, data_folder(settings.data_dir) as folder:
         telemetry = Telemetry(clock, span)
         metrics = telemetry.metrics
-        executor = executor or executor_of(settings, metrics)
+        marker = await asyncio.to_thread(marker_of, settings, folder, clock())
+        executor = executor or executor_of(settings, metrics, marker)
         async with Database.open(folder / DATABASE, now=clock()) as database:
             links = Links(settings.public_url, await asyncio.to_thread(secret, folder))
             jobs = Jobs(database)
             images = Images(database, await asyncio.to_thread(image_folder, folder / IMAGES))
             health = Health(database, images)
+            rules = RulesOfSpaces(database)
             engine = Engine(
                 jobs=jobs,
                 images=images,
@@ -85,8 +91,9 @@ async def open_service(
                 jobs=jobs,
                 images=images,
                 deliveries=Deliveries(database),
-                rules=RulesOfSpaces(database),
+                rules=rules,
                 belongings=BelongingsStore(database),
+                moderation=Moderation(database),
                 storage=health,
                 executor=executor,
                 links=links,
@@ -95,6 +102,8 @@ async def open_service(
                 menu=menu(settings),
                 weights=Weights(moderator=settings.moderator_weight, admin=settings.admin_weight),
                 telemetry=telemetry,
+                marker=marker,
+                anchors=await asyncio.to_thread(anchors, folder, settings.certificate),
             )
             await engine.restore()
             async with asyncio.TaskGroup() as tasks:
@@ -106,6 +115,7 @@ async def open_service(
                     folder=folder,
                     clock=clock,
                     days=settings.retention_days,
+                    rules=rules,
                 )
                 keeping = tasks.create_task(keeper.run(), name="keeper")
                 watching = tasks.create_task(metrics.watch_loop(), name="event loop lag")
@@ -221,11 +231,26 @@ def menu(settings: Settings) -> Menu:
     )
 
 
-def executor_of(settings: Settings, metrics: Metrics) -> Executor:
+def marker_of(settings: Settings, folder: Path, now: float) -> Marker:
+    """Blocking. Raises CannotStart where there is nothing to sign with."""
+    if settings.certificate is None or settings.certificate_key is None:
+        return Marker(settings.watermark, own_signer(folder, now))
+    return Marker(settings.watermark, operators_signer(settings.certificate, settings.certificate_key, now))
+
+
+def executor_of(settings: Settings, metrics: Metrics, marker: Marker) -> Executor:
     styles = [style.style() for style in settings.styles]
     if settings.draft is not None:
         styles.append(Style(name=settings.draft, lora=settings.draft_lora or FEW_STEPS[settings.draft].lora))
-    load = Load(settings.model, settings.refiner, settings.memory, settings.compile, tuple(styles))
+    load = Load(
+        settings.model,
+        settings.refiner,
+        settings.memory,
+        settings.compile,
+        tuple(styles),
+        settings.image_check,
+        marker,
+    )
     if settings.executor == "ray":
         return on_ray(settings, load, metrics)
     environment = worker_environment(settings)

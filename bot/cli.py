@@ -1,4 +1,4 @@
-"""The command line: limner serve | generate | refine | status | doctor | manifest | bench | db; or `python -m bot`."""
+"""The command line: limner serve | generate | refine | status | verify | doctor | bench | db; or `python -m bot`."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from rich.markup import escape
 import bot
 from bot import log
 from bot.care import db
-from bot.errors import CannotStart, LimnerError
+from bot.errors import BadRequest, CannotStart, LimnerError
 from bot.jobs import STRENGTH, ImageRequest, Quality, Refinement, Sampler
 from bot.settings import Settings, read_settings
 
@@ -166,6 +166,24 @@ def top() -> None:
 
 
 @cli.command()
+def verify(
+    picture: Annotated[Path, typer.Argument(help="The file: PNG, JPEG or WebP.", metavar="FILE")],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Tells how one can see that a machine painted a picture, and whether it is one of this Limner's.
+
+    Exit code 1 where the file cannot be read.
+    """
+    from bot import verify_view
+
+    try:
+        verify_view.show(read_settings(), picture, out, as_json=as_json)
+    except BadRequest as error:
+        _complain(error)
+        raise typer.Exit(EXIT_WRONG) from None
+
+
+@cli.command()
 def doctor() -> None:
     """Looks at everything that Limner needs; exit code 1 where something is wrong, with what to do."""
     from bot import doctor
@@ -248,6 +266,7 @@ def _banner(settings: Settings, port: int) -> None:
     lines = [
         ("HTTP", f"http://{host}:{port}  (a page to chat, and the API; {keys})", True),
         ("Model", f"{model}  (loading in a worker; jobs wait meanwhile)", True),
+        _check(settings),
         ("Data", str(settings.data_dir.resolve()), True),
         _discord(settings),
         _slack(settings),
@@ -256,6 +275,12 @@ def _banner(settings: Settings, port: int) -> None:
     for name, text, well in lines:
         out.print(f"  {'[green]●[/]' if well else '[dim]○[/]'} {name:8}{escape(text)}", soft_wrap=True, highlight=False)
     sys.stdout.flush()
+
+
+def _check(settings: Settings) -> tuple[str, str, bool]:
+    if settings.image_check is None:
+        return "Check", "images are unchecked; LIMNER_IMAGE_CHECK sets a model that checks them", False
+    return "Check", f"{settings.image_check}  (loading with the model)", True
 
 
 def _discord(settings: Settings) -> tuple[str, str, bool]:

@@ -52,7 +52,7 @@ async def examine(console: Console) -> bool:
         )
     else:
         findings += [*await _gpu_side(settings), *await _cluster(settings)]
-        findings += [*_disk(settings), *await _database(settings)]
+        findings += [_image_check(settings), *_disk(settings), *await _database(settings)]
         chats = [*await _discord(settings), *await _slack(settings)]
         # What Slack's checkup says of a token is more exact.
         judged = {finding.subject for finding in chats}
@@ -105,6 +105,19 @@ async def _cluster(settings: Settings) -> list[Finding]:
         return [Finding("ray", str(error), start)]
     join = None if gpus else "Start Ray on machines with GPUs: ray start --address HEAD:6379"
     return [Finding("ray", f"{len(gpus)} GPU(s){': ' if gpus else ''}{', '.join(gpus)}", join)]
+
+
+def _image_check(settings: Settings) -> Finding:
+    """The worker reads the model itself; here it is seen whether a folder is one."""
+    named = settings.image_check
+    if named is None:
+        return Finding("image check", "none: pictures are unchecked")
+    folder = Path(named).expanduser()
+    is_path = folder.exists() or named.startswith((".", "/", "~"))
+    found = any((folder / name).is_file() for name in ("config.json", "safety_checker/config.json"))
+    if is_path and not found:
+        return Finding("image check", f"{named} holds no model", "Set LIMNER_IMAGE_CHECK to its folder or hub ID.")
+    return Finding("image check", named)
 
 
 def _device(found: dict[str, Any]) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ import structlog
 from bot.errors import AskedTooMuch, JobCancelled, JobFailed, ShuttingDown, StorageTrouble, WorkerDied
 from bot.events import Cancelled, Done, Ending, Event, Failed, Preview, Progress, Started
 from bot.followers import Followers, Stream, newest
-from bot.jobs import Failure, Image, Job, JobStatus
+from bot.jobs import Failure, Image, Job, JobStatus, Treatment
 from bot.pace import Forecast
 from bot.ports import Executor, ImageStore, JobStore, Painted, StoredFile
 from bot.scheduler import Scheduler, cost
@@ -280,7 +280,7 @@ class Engine:
         work = await work_of(job, self._images, self._followers.preview_interval(job.id))
         if self._runs[job.id].cancelled:
             raise JobCancelled
-        images = []
+        images, refused = [], 0
         async with aclosing(self._executor.paint(work)) as stream:
             async for event in stream:
                 match event:
@@ -290,11 +290,13 @@ class Engine:
                         self._followers.tell(job.id, event)
                     case Preview():
                         self._followers.tell(job.id, event)
+                    case Painted(flagged=True) if job.treatment is Treatment.REFUSE:
+                        refused += 1
                     case Painted():
                         file = await self._saved(job, event)
                         images.append(image_of(job, event, file, self._clock()))
         images.sort(key=lambda image: job.image_ids.index(image.id))
-        await self._to_its_end(self._keep(job, images))
+        await self._to_its_end(self._keep(job, images, refused))
 
     async def _saved(self, job: Job, painted: Painted) -> StoredFile:
         """Waits for the disk: what was painted is not thrown away, and who would be painted next could not be kept."""
@@ -306,11 +308,12 @@ class Engine:
             if self._runs[job.id].cancelled:
                 raise JobCancelled
 
-    async def _keep(self, job: Job, images: Sequence[Image]) -> None:
-        if await self._written(lambda: self._jobs.finish(job.id, images, self._clock()), waits_for=StorageTrouble):
-            self._telemetry.done(job, len(images))
+    async def _keep(self, job: Job, images: Sequence[Image], refused: int) -> None:
+        finish = lambda: self._jobs.finish(job.id, images, self._clock(), refused)  # noqa: E731
+        if await self._written(finish, waits_for=StorageTrouble):
+            self._telemetry.done(job, images, refused)
             self._unfinished.discard(job.id)
-            self._followers.tell(job.id, Done(tuple(images)))
+            self._followers.tell(job.id, Done(tuple(images), refused))
         else:
             await self._discard(job)
 
@@ -366,7 +369,7 @@ class Engine:
                 run = self._runs.get(job.id)
                 return (run and run.progress) or Started()
             case JobStatus.DONE:
-                return Done(tuple(await self._images.of_job(job.id)))
+                return Done(tuple(await self._images.of_job(job.id)), job.refused, job.removed)
             case JobStatus.CANCELLED:
                 return Cancelled()
             case JobStatus.FAILED:

@@ -10,6 +10,10 @@ LimnerError
 │   ├── SpacePaused         the admins of this space take nothing new from it
 │   ├── PlaceClosed         the admins of this space take requests in other places of it
 │   ├── AskedTooMuch        more than the rules of this space allow
+│   ├── WordsRefused        words that may not be asked for, here or anywhere
+│   ├── ImageHeld           an image that waits for a moderator
+│   ├── NobodyHears         this space has no place where moderators hear of reports
+│   ├── AlreadyDecided      another moderator was faster
 │   ├── AgeRestricted       an image from among adults does not leave them
 │   ├── QueueFull           come back later
 │   │   └── ShareFull       the places that are left are for others
@@ -146,6 +150,51 @@ class AgeRestricted(Refused):
 
     def __init__(self) -> None:
         super().__init__("This image was made in an age-restricted channel, and can be used only in such channels.")
+
+
+class WordsRefused(Refused):
+    """What was asked for has words in it that the admins of this space, or every Limner, refuse.
+
+    Neither the words nor the rule are repeated.
+    """
+
+    code = "words_refused"
+
+    def __init__(self, number: int, *, shipped: bool) -> None:
+        everywhere = f"No Limner paints this: rule {number} of the list that holds everywhere. Nobody can change that."
+        here = f"The admins here do not allow some of these words: rule {number} of their list. They can change it."
+        super().__init__(everywhere if shipped else here)
+        #: Of its list, counted from 1.
+        self.number = number
+        #: Of the list that holds everywhere.
+        self.shipped = shipped
+
+
+class ImageHeld(Refused):
+    """The image check flagged this image, and a moderator of its space has not approved it yet."""
+
+    code = "image_held"
+
+    def __init__(self) -> None:
+        super().__init__("This image waits for a moderator, who has not approved it yet.")
+
+
+class NobodyHears(Refused):
+    """Nothing can be held and no report is heard until the admins name a channel for reports."""
+
+    code = "nobody_hears"
+
+    def __init__(self) -> None:
+        super().__init__("The admins have not said in which channel moderators hear of reports.")
+
+
+class AlreadyDecided(Refused):
+    """A moderator has decided on this image before."""
+
+    code = "already_decided"
+
+    def __init__(self) -> None:
+        super().__init__("A moderator has decided on this image already.")
 
 
 class QueueFull(Refused):

@@ -39,7 +39,11 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Done:
+    #: Also those that are held.
     images: tuple[Image, ...]
+    #: How many more there were: refused by the rules, and by a moderator.
+    refused: int = 0
+    removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

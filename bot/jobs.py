@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from bot.decisions import Decision
+
 #: What a refinement gets that does not say.
 STRENGTH = 0.5
 
@@ -86,6 +88,18 @@ class Refinement:
     num_images: int = 1
 
 
+class Treatment(StrEnum):
+    """What is done with an image that the check flags."""
+
+    ALLOW = "allow"
+    #: It comes covered; whoever wants to see it uncovers it.
+    SPOILER = "spoiler"
+    #: It comes once a moderator approves.
+    HOLD = "hold"
+    #: It is not kept.
+    REFUSE = "refuse"
+
+
 def request_from_json(kind: str, text: str) -> ImageRequest | Refinement:
     fields: dict[str, Any] = json.loads(text)
     # Written by an older version, some are not there.
@@ -157,6 +171,11 @@ class Job:
     audience: str = ""
     #: Made among adults.
     age_restricted: bool = False
+    #: By the rules that held when it was accepted.
+    treatment: Treatment = Treatment.ALLOW
+    #: How many of its images the rules refused, and how many a moderator.
+    refused: int = 0
+    removed: int = 0
 
     @property
     def platform(self) -> str:
@@ -225,6 +244,10 @@ class Image:
     #: As of the job.
     audience: str = ""
     age_restricted: bool = False
+    #: What the image check said; None where nothing checked it.
+    flagged: bool | None = None
+    #: Until a moderator approves it, nobody but moderators sees it.
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +281,12 @@ class Belongings:
     messages: Sequence[Message]
     #: Of the jobs.
     deliveries: Sequence[Delivery]
+    #: That they took, or that concern them.
+    decisions: Sequence[Decision] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not (self.jobs or self.images or self.messages or self.deliveries or self.decisions)
 
 
 def together(pieces: Iterable[Belongings]) -> Belongings:

@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from bot import __version__
-from bot.jobs import JobStatus, Stage
+from bot.jobs import JobStatus, Stage, Treatment
 from bot.ports import WorkerState, WorkerStatus
 
 #: Seconds, of what people wait for.
@@ -51,6 +51,7 @@ class Metrics:
         self.ended = counter("jobs_ended", "Jobs that are over: done, failed or cancelled.", "status")
         self.failures = counter("jobs_failed", "Failed jobs, by the error's code.", "code")
         self.images = counter("images", "Images that are safe on disk and in the index.")
+        self.flagged = counter("images_flagged", "Images that the check flagged, by their treatment.", "treatment")
         self.wait = histogram("job_wait_seconds", "From a job's acceptance to its start.", WAITS)
         self.duration = histogram("job_duration_seconds", "From a job's acceptance to its finished images.", WAITS)
         self.step = histogram("step_duration_seconds", "Of one denoising step of all pictures in it.", STEPS, "stage")
@@ -68,6 +69,8 @@ class Metrics:
         for status in JobStatus:
             if status.over:
                 self.ended.labels(status)
+        for treatment in Treatment:
+            self.flagged.labels(treatment)
         for stage in Stage:
             self.step.labels(stage)
             self.rows.labels(stage)

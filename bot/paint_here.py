@@ -1,6 +1,7 @@
 """Paints one picture for the command line: the whole service in this process, on a folder that is thrown away."""
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -14,6 +15,7 @@ from bot import events
 from bot.app import open_service
 from bot.errors import BadRequest, CannotStart, JobFailed, Mistake
 from bot.jobs import Image, ImageRequest, Job, Refinement
+from bot.marks.authority import FOLDER as CREDENTIALS
 from bot.policy import Asker
 from bot.ports import WorkerState
 from bot.service import Service
@@ -50,6 +52,9 @@ async def refine(
 @asynccontextmanager
 async def _service(settings: Settings) -> AsyncIterator[Service]:
     with tempfile.TemporaryDirectory(prefix="limner-") as folder:
+        # So that the server on this data folder knows what was signed here.
+        if (own := settings.data_dir / CREDENTIALS).is_dir():
+            await asyncio.to_thread(shutil.copytree, own, Path(folder, CREDENTIALS))
         async with open_service(settings.model_copy(update={"data_dir": Path(folder), "drain_seconds": 0})) as service:
             yield service
 

@@ -8,12 +8,12 @@ import builtins
 import io
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from bot.errors import BadRequest, Mistake
 from bot.prompts import SIDE_MAX, SIDE_MIN, SIDE_UNIT
@@ -49,6 +49,8 @@ UPRIGHT: dict[object, Image.Transpose] = {
 LOSSLESS_GAIN = 0.5
 #: Qualities of JPEG, and how coarse colours are: 0 is 4:4:4, 2 is 4:2:0.
 LOSSY = ((95, 0), (88, 2), (80, 2), (70, 2))
+#: Of a covered picture: pixels of its longer side that are left of it before they are blurred, and those it has.
+COVERED_KEPT, COVERED_SIDE = 8, 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,17 @@ class Encoded:
 
 def prepare(encoded: bytes) -> Picture:
     """RGB, upright, sides multiples of 8; a PNG that is all this already stays byte for byte. Raises BadRequest."""
+    picture = opened(encoded)
+    upright = _upright(picture)
+    size = painted_size(*upright.size)
+    plain = picture.format == "PNG" and picture.mode == "RGB" and "transparency" not in picture.info
+    if plain and upright is picture and picture.size == size:
+        return Picture(encoded, *size)
+    return _redrawn(upright, size)
+
+
+def opened(encoded: bytes) -> Image.Image:
+    """Decoded. Raises BadRequest."""
     if len(encoded) > BYTES_MAX:
         mebibytes = BYTES_MAX // 2**20
         message = f"The picture is too large: up to {mebibytes} MiB are taken."
@@ -85,12 +98,7 @@ def prepare(encoded: bytes) -> Picture:
         raise _too_many_pixels() from error
     except (OSError, SyntaxError, ValueError) as error:
         raise _damaged() from error
-    upright = _upright(picture)
-    size = painted_size(*upright.size)
-    plain = picture.format == "PNG" and picture.mode == "RGB" and "transparency" not in picture.info
-    if plain and upright is picture and picture.size == size:
-        return Picture(encoded, *size)
-    return _redrawn(upright, size)
+    return picture
 
 
 def painted_size(width: int, height: int) -> tuple[int, int]:
@@ -99,22 +107,48 @@ def painted_size(width: int, height: int) -> tuple[int, int]:
     return _side(width * scale), _side(height * scale)
 
 
-def fitting(png: bytes, limit: int) -> Encoded | None:
-    """The best of PNG, lossless WebP and JPEG that has no more than `limit` bytes; all pixels stay."""
+def fitting(
+    png: bytes,
+    limit: int,
+    *,
+    xmp: bytes | None = None,
+    finished: Callable[[bytes, Literal["webp", "jpg"]], bytes] = lambda encoded, _: encoded,
+) -> Encoded | None:
+    """The best of PNG, lossless WebP and JPEG that has no more than `limit` bytes; all pixels stay.
+
+    `xmp` goes into what is no PNG, and `finished` has the last word on it.
+    """
     if len(png) <= limit:
         return Encoded(png, "png")
-    with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
-        picture = opened.convert("RGB")
+    notes = {} if xmp is None else {"xmp": xmp}
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as whole:
+        picture = whole.convert("RGB")
     if limit >= LOSSLESS_GAIN * len(png):
         # More effort takes three times as long for hardly a percent.
-        webp = _encoded(picture, "WEBP", lossless=True, method=1, quality=0)
-        if len(webp) <= limit:
+        webp = _encoded(picture, "WEBP", lossless=True, method=1, quality=0, **notes)
+        if len(webp) <= limit and len(webp := finished(webp, "webp")) <= limit:
             return Encoded(webp, "webp")
     for quality, subsampling in LOSSY:
-        jpeg = _encoded(picture, "JPEG", quality=quality, subsampling=subsampling)
-        if len(jpeg) <= limit:
+        jpeg = _encoded(picture, "JPEG", quality=quality, subsampling=subsampling, **notes)
+        if len(jpeg) <= limit and len(jpeg := finished(jpeg, "jpg")) <= limit:
             return Encoded(jpeg, "jpg")
     return None
+
+
+def covered(png: bytes) -> Encoded:
+    """A blur of the picture, of its shape, in which nothing can be recognised; it stands in its place."""
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as whole:
+        picture = whole.convert("RGB")
+    tiny = picture.resize(_shaped(picture.size, COVERED_KEPT), Image.Resampling.BOX)
+    blurred = tiny.filter(ImageFilter.GaussianBlur(1))
+    blurred = blurred.resize(_shaped(picture.size, COVERED_SIDE), Image.Resampling.BICUBIC)
+    return Encoded(_encoded(blurred, "JPEG", quality=80), "jpg")
+
+
+def _shaped(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    width, height = size
+    scale = longest / max(size)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _encoded(picture: Image.Image, form: str, **options: Any) -> bytes:

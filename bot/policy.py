@@ -1,9 +1,10 @@
 """Who may do what. What an asker may not see is, for the asker, not there."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from bot.errors import AskedTooMuch, PlaceClosed, SpacePaused
-from bot.jobs import Image, ImageRequest, Job, Refinement
+from bot.jobs import Image, ImageRequest, Job, Refinement, Treatment
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Asker:
     moderator: bool = False
     #: May set the space's rules.
     admin: bool = False
+    #: Of images that the check flags, where no rule says otherwise.
+    treatment: Treatment = Treatment.ALLOW
     #: What asks, by its platform's own ID: what comes twice is accepted once. "" where nothing comes twice.
     asked_by: str = ""
 
@@ -48,6 +51,11 @@ def may_see(asker: Asker, thing: Image | Job) -> bool:
     """Who may see an image may also refine it."""
     open_to = {asker.closed_to} if asker.outsider else {asker.space, asker.closed_to}
     return owns(asker, thing) or thing.audience in open_to - {""}
+
+
+def may_judge(asker: Asker, image: Image) -> bool:
+    """Approve and refuse what is reported, whatever part of the space it was made for."""
+    return (asker.moderator or asker.admin) and not asker.outsider and asker.space == image.space
 
 
 def fits_here(asker: Asker, thing: Image | Job) -> bool:
@@ -87,6 +95,15 @@ class Rules:
     steps_most: int | None = None
     #: Where in the space requests are taken.
     places: frozenset[str] = frozenset()
+    #: What is done with images that the check flags: in all of the space, and otherwise in some places.
+    treatment: Treatment | None = None
+    treatments: Mapping[str, Treatment] = field(default_factory=dict)
+    #: What may not be asked for, as in bot/wordlist.py.
+    words: tuple[str, ...] = ()
+    #: The place where moderators hear of reports; "" is nowhere.
+    reports_to: str = ""
+    #: After so many days images and jobs of the space are erased.
+    retention_days: int | None = None
 
 
 def check_place(rules: Rules, asker: Asker) -> None:
@@ -95,6 +112,12 @@ def check_place(rules: Rules, asker: Asker) -> None:
         raise SpacePaused
     if rules.places and not asker.direct and asker.place not in rules.places:
         raise PlaceClosed(rules.places)
+
+
+def treatment_for(rules: Rules, asker: Asker) -> Treatment:
+    """Of what is asked for here, if it is flagged. Nothing is held where nobody would hear of it."""
+    treatment = rules.treatments.get(asker.place) or rules.treatment or asker.treatment
+    return Treatment.REFUSE if treatment is Treatment.HOLD and not rules.reports_to else treatment
 
 
 def check_limits(rules: Rules, request: ImageRequest | Refinement) -> None:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from bot.decisions import Decision, Report
 from bot.errors import StorageTrouble
 from bot.events import Preview, Progress
 from bot.jobs import Belongings, Delivery, Failure, Image, ImageRequest, Job, JobStatus, Message, Recipe, Refinement
@@ -35,6 +36,8 @@ class Painted:
     image_id: str
     png: bytes
     recipe: Recipe
+    #: None where nothing checked it.
+    flagged: bool | None = None
 
 
 class Memory(StrEnum):
@@ -71,6 +74,8 @@ class WorkerStatus:
     restarts: int = 0
     #: How it uses the device's memory, and how much it paints at once, in words.
     plan: str | None = None
+    #: The model that checks its pictures; None where they are unchecked, or that is not known yet.
+    image_check: str | None = None
     #: Why it failed last, where it is not well.
     detail: str | None = None
 
@@ -161,8 +166,8 @@ class JobStore(Protocol):
         """running -> queued. An interruption that was not the job's doing gives the attempt back."""
         ...
 
-    async def finish(self, job_id: str, images: Sequence[Image], now: float) -> bool:
-        """running -> done, together with the images' rows."""
+    async def finish(self, job_id: str, images: Sequence[Image], now: float, refused: int = 0) -> bool:
+        """running -> done, together with the images' rows, and a report of each that is held."""
         ...
 
     async def fail(self, job_id: str, failure: Failure, now: float) -> bool:
@@ -198,6 +203,10 @@ class ImageStore(Protocol):
     async def add(self, image: Image) -> None: ...
 
     async def get(self, image_id: str) -> Image | None: ...
+
+    async def with_sha256(self, sha256: str) -> Sequence[Image]:
+        """Those whose file is this one; a picture may be brought by many."""
+        ...
 
     async def of_job(self, job_id: str) -> Sequence[Image]: ...
 
@@ -266,16 +275,54 @@ class RuleStore(Protocol):
 
     async def get(self, space: str) -> Rules: ...
 
-    async def change(self, space: str, change: Callable[[Rules], Rules]) -> Rules: ...
+    async def change(
+        self, space: str, change: Callable[[Rules], Rules], recorded: Callable[[Rules, Rules], Sequence[Decision]]
+    ) -> Rules:
+        """`recorded` takes the rules before and after, and says what goes on record of it."""
+        ...
 
     async def is_blocked(self, space: str, requester: str) -> bool: ...
 
-    async def block(self, space: str, requester: str) -> bool:
-        """False where it was so before."""
+    async def block(self, space: str, requester: str, decision: Decision) -> bool:
+        """False where it was so before; the decision goes on record where it was not."""
         ...
 
-    async def unblock(self, space: str, requester: str) -> bool:
-        """False where it was so before."""
+    async def unblock(self, space: str, requester: str, decision: Decision) -> bool:
+        """As `block`."""
+        ...
+
+    async def spaces_with_retention(self) -> bool:
+        """Some space erases what is old."""
+        ...
+
+
+class ModerationStore(Protocol):
+    """Remembers what moderators shall look at, and what was decided in each space."""
+
+    async def report(self, report: Report, decision: Decision) -> str | None:
+        """None; where the image was reported before, `owed`, `told` or `closed`, as it stands with that."""
+        ...
+
+    async def owed(self, platform: str) -> Sequence[Report]:
+        """That moderators do not know of yet, the oldest first."""
+        ...
+
+    async def told(self, image_id: str, message: Message) -> bool:
+        """The message shows the image to moderators. False where they know of it, or it is gone."""
+        ...
+
+    async def approve(self, image: Image, decision: Decision) -> bool:
+        """The image is held no more, and its delivery is owed again. False where it was decided before."""
+        ...
+
+    async def refuse(self, image: Image, decisions: Sequence[Decision]) -> Sequence[Message] | None:
+        """The row goes, as by `ImageStore.delete`, and the delivery is owed again. None where it was decided before."""
+        ...
+
+    async def record(self, decision: Decision) -> None: ...
+
+    async def newest(self, space: str, limit: int) -> Sequence[Decision]:
+        """The newest first."""
         ...
 
 

@@ -4,27 +4,54 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import TypeVar
 
 from bot.activity import Activity, Watch
+from bot.decisions import Act
 from bot.engine import Engine
-from bot.errors import AgeRestricted, AlreadyOver, Blocked, Forbidden, ImageFileLost, NotFound, StorageTrouble
+from bot.errors import (
+    AgeRestricted,
+    AlreadyOver,
+    Blocked,
+    Forbidden,
+    ImageFileLost,
+    ImageHeld,
+    NotFound,
+    Refused,
+    StorageTrouble,
+)
 from bot.events import Event
 from bot.export import Export, packed
-from bot.jobs import Belongings, Delivery, Image, ImageRequest, Job, Message, Refinement, together
+from bot.jobs import Belongings, Delivery, Image, ImageRequest, Job, Message, Refinement, Treatment, together
 from bot.links import Links
-from bot.pictures import Encoded, fitting, prepare
-from bot.policy import Asker, Rules, Weights, check_limits, check_place, fits_here, may_end, may_see, owns
+from bot.marks.findings import Verified, examine
+from bot.marks.marker import PLAIN, Marker
+from bot.moderation import Moderation, Reported
+from bot.pictures import Encoded, covered, prepare
+from bot.policy import (
+    Asker,
+    Rules,
+    Weights,
+    check_limits,
+    check_place,
+    fits_here,
+    may_end,
+    may_judge,
+    may_see,
+    owns,
+    treatment_for,
+)
 from bot.ports import (
     BelongingsStore,
     DeliveryStore,
     Executor,
     ImageStore,
     JobStore,
+    ModerationStore,
     RuleStore,
     StorageHealth,
 )
@@ -66,6 +93,7 @@ class Service:
         deliveries: DeliveryStore,
         rules: RuleStore,
         belongings: BelongingsStore,
+        moderation: ModerationStore,
         storage: StorageHealth,
         executor: Executor,
         links: Links,
@@ -74,7 +102,10 @@ class Service:
         menu: Menu,
         weights: Weights,
         telemetry: Telemetry,
+        marker: Marker = PLAIN,
+        anchors: bytes | None = None,
     ) -> None:
+        """`anchors`: certificates in PEM of whose content credentials are trusted."""
         self._engine = engine
         self._jobs = jobs
         self._images = images
@@ -85,19 +116,30 @@ class Service:
         self._links = links
         self._clock = clock
         self._chance = chance
+        self._executor = executor
         self._overview = Overview(engine=engine, jobs=jobs, executor=executor, storage=storage, clock=clock)
         self._watch = Watch(engine=engine, jobs=jobs, overview=self._overview, clock=clock)
         self._weights = weights
+        self._marker = marker
+        self._anchors = anchors
+        #: What is reported and decided.
+        self.moderation = Moderation(store=moderation, images=images, jobs=jobs, rules=rules, clock=clock)
         #: What may be chosen from: styles, and whether there is a refiner.
         self.menu = menu
         #: Adapters add what they alone know.
         self.telemetry = telemetry
 
+    def may_preview(self, job: Job) -> bool:
+        """What is finished is checked, and what is not goes unchecked: not where it might be flagged and not shown."""
+        return job.treatment is Treatment.ALLOW or not any(worker.image_check for worker in self._executor.status())
+
     async def generate(self, request: ImageRequest, asker: Asker, origin: str = "") -> Job:
         """Accepts a job. With an origin, its ending is owed to the requester's platform. Raises Refused."""
         rules = await self._rules_for(asker)
         filled = within(rules, request, self.menu.filled_in)
-        return await self._accept(checked_request(filled, self.menu), rules, asker, origin)
+        checked = checked_request(filled, self.menu)
+        await self.moderation.check_words(rules, asker, checked)
+        return await self._accept(checked, rules, asker, origin)
 
     async def refine(self, refinement: Refinement, asker: Asker, origin: str = "") -> Job:
         """Accepts a job. Raises Refused, NotFound for images that the asker may not see."""
@@ -105,6 +147,7 @@ class Service:
         rules = await self._rules_for(asker)
         filled = within(rules, refinement, self.menu.filled_in_for)
         refinement = replace(checked_refinement(filled, self.menu), image_id=parent.id)
+        await self.moderation.check_words(rules, asker, refinement, parent)
         return await self._accept(refinement, rules, asker, origin)
 
     async def again(self, image_id: str, asker: Asker, origin: str = "") -> Job:
@@ -180,11 +223,13 @@ class Service:
                 yield event
 
     async def image(self, image_id: str, asker: Asker) -> Image:
-        """Raises NotFound; AgeRestricted for the asker's own, where it must not be shown here."""
+        """Raises NotFound; AgeRestricted for the asker's own, where it must not be shown here; ImageHeld."""
         image = await self._seen(image_id, asker)
-        if fits_here(asker, image):
-            return image
-        raise AgeRestricted if owns(asker, image) else NotFound("image")
+        if not fits_here(asker, image):
+            raise AgeRestricted if owns(asker, image) else NotFound("image")
+        if image.held:
+            raise ImageHeld if owns(asker, image) or may_judge(asker, image) else NotFound("image")
+        return image
 
     async def _seen(self, image_id: str, asker: Asker) -> Image:
         image = await self._images.get(canonical(image_id, "image"))
@@ -207,7 +252,16 @@ class Service:
         return messages
 
     async def images_of(self, job: Job) -> Sequence[Image]:
-        return await self._images.of_job(job.id)
+        """Without those that are held."""
+        return [image for image in await self._images.of_job(job.id) if not image.held]
+
+    async def held_of(self, job: Job) -> int:
+        """How many of its images wait for a moderator."""
+        return sum(image.held for image in await self._images.of_job(job.id))
+
+    async def report(self, image_id: str, asker: Asker) -> Reported:
+        """Whoever sees an image may ask the moderators of its space to look at it. Raises NotFound."""
+        return await self.moderation.report(await self.image(image_id, asker), asker)
 
     async def newest_images(self, asker: Asker, limit: int, before: str | None = None) -> Sequence[Image]:
         """Of those that everybody in the space may see; the newest first. Raises NotFound for an unknown `before`."""
@@ -229,7 +283,7 @@ class Service:
         brought = await self._images.brought(asker.requester, BROUGHT_MOST, after, until)
         images: dict[str, list[Image]] = {job.id: [] for job in jobs}
         for image in await self._images.of_jobs(images.keys()):
-            if image.job_id is not None and fits_here(asker, image):
+            if image.job_id is not None and fits_here(asker, image) and not image.held:
                 images[image.job_id].append(image)
         for job in jobs:
             images[job.id].sort(key=lambda image: job.image_ids.index(image.id))
@@ -238,7 +292,7 @@ class Service:
     async def children(self, image: Image, asker: Asker) -> Sequence[str]:
         """IDs of those that the asker may use here."""
         found = await self._images.children(image.id)
-        return [child.id for child in found if may_see(asker, child) and fits_here(asker, child)]
+        return [child.id for child in found if may_see(asker, child) and fits_here(asker, child) and not child.held]
 
     def file(self, image: Image) -> Path:
         """Raises ImageFileLost; what was changed and has its size still is not found out."""
@@ -250,10 +304,24 @@ class Service:
     async def encoded(self, image: Image, limit: int) -> Encoded | None:
         """The image in at most so many bytes, as a PNG where that will do; None where nothing will.
 
-        Raises ImageFileLost.
+        It keeps the marks that its format can carry. Raises ImageFileLost.
         """
         png = await self._images.read(image)
-        return await asyncio.to_thread(fitting, png, limit)
+        return await asyncio.to_thread(self._marker.fitting, image, png, limit, self._clock())
+
+    async def covered(self, image: Image) -> Encoded:
+        """A blur in its place, in which nothing can be recognised. Raises ImageFileLost."""
+        png = await self._images.read(image)
+        return await asyncio.to_thread(covered, png)
+
+    async def verify(self, encoded: bytes, asker: Asker) -> Verified:
+        """What marks a file has, and whether it is an image here. Raises BadRequest for what is no picture."""
+        findings = await asyncio.to_thread(examine, encoded, self._anchors)
+        same = await self._images.with_sha256(findings.sha256)
+        for image_id in [*(image.id for image in same), findings.image_id or ""]:
+            with suppress(Refused):
+                return Verified(findings, bool(same), await self.image(image_id, asker))
+        return Verified(findings, bool(same), None)
 
     def link(self, image: Image) -> str | None:
         """Whoever has it may download the image. None where the program has no public address."""
@@ -263,13 +331,16 @@ class Service:
         """The image of a link. Raises NotFound."""
         image_id = canonical(image_id, "image")
         image = await self._images.get(image_id) if self._links.proves(image_id, proof) else None
-        if image is None:
+        if image is None or image.held:
             raise NotFound("image")
         return image
 
-    async def bring(self, encoded: bytes, asker: Asker) -> Image:
-        """Takes in a picture that Limner did not paint, so that it can be refined. Raises Refused."""
-        await self._rules_for(asker)
+    async def bring(self, encoded: bytes, asker: Asker, name: str = "") -> Image:
+        """Takes in a picture that Limner did not paint, so that it can be refined. Raises Refused.
+
+        `name` is what its file is called where it comes from.
+        """
+        await self.moderation.check_name(await self._rules_for(asker), asker, name)
         picture = await asyncio.to_thread(prepare, encoded)
         image_id = str(uuid.uuid4())
         stored = await self._images.save(image_id, picture.png)
@@ -334,19 +405,21 @@ class Service:
         return await self._rules.get(asker.space)
 
     async def change_rules(self, asker: Asker, change: Callable[[Rules], Rules]) -> Rules:
-        """Of the asker's space. Raises Forbidden."""
+        """Of the asker's space; what was changed goes on record. Raises Forbidden, NobodyHears."""
         check_admin(asker)
-        return await self._rules.change(asker.space, change)
+        return await self.moderation.change_rules(asker, change)
 
     async def block(self, requester: str, asker: Asker) -> bool:
         """False where it was so before. Raises Forbidden."""
         check_admin(asker)
-        return await self._rules.block(asker.space, requester)
+        return await self._rules.block(asker.space, requester, self.moderation.decision(Act.BLOCKED, asker, requester))
 
     async def unblock(self, requester: str, asker: Asker) -> bool:
         """False where it was so before. Raises Forbidden."""
         check_admin(asker)
-        return await self._rules.unblock(asker.space, requester)
+        return await self._rules.unblock(
+            asker.space, requester, self.moderation.decision(Act.UNBLOCKED, asker, requester)
+        )
 
     async def belongings(self, asker: Asker) -> Belongings:
         """All that is kept of the asker, from all spaces."""
@@ -372,6 +445,8 @@ class Service:
         """
         check_admin(asker)
         before = self._clock() - older_than
+        detail = f"older than {older_than:.0f} s" if older_than else "everything"
+        await self.moderation.write(self.moderation.decision(Act.PURGED, asker, requester or "", detail))
         return await self._erased(await self._belongings.erase_in(asker.space, before, requester))
 
     async def _erased(self, pieces: AsyncIterator[Belongings]) -> Belongings:
@@ -409,6 +484,7 @@ class Service:
             space=asker.space,
             audience=asker.audience,
             age_restricted=asker.age_restricted,
+            treatment=treatment_for(rules, asker),
             origin=origin,
             request=replace(request, seed=seed),
             image_ids=tuple(str(uuid.uuid4()) for _ in range(request.num_images)),

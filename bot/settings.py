@@ -90,6 +90,17 @@ class Settings(BaseSettings):
     styles: tuple[StyleSetting, ...] = ()
     """LoRAs that a request can name; as tables in limner.toml, or as JSON in one line: [{"name": "ink", "lora":
     "loras/ink.safetensors"}]."""
+    image_check: str | None = None
+    """A model that checks finished pictures: a folder or an ID on the Hugging Face hub, of diffusers' safety checker
+    (CompVis/stable-diffusion-safety-checker) or of a classifier whose labels say nsfw. Not set: pictures are
+    unchecked."""
+    watermark: bool = True
+    """off leaves the pixels as they were painted, without the invisible watermark that says that a machine did it."""
+    certificate: Path | None = None
+    """A file in PEM: the certificate that signs the content credentials of images, and those of who vouches for it.
+    Not set: one that Limner makes itself, which nobody else trusts."""
+    certificate_key: Path | None = None
+    """A file in PEM: the private key of LIMNER_CERTIFICATE, without a passphrase."""
     executor: Literal["local", "ray"] = "local"
     """Where pictures are painted: local, in child processes on this machine, or ray, on a Ray cluster."""
     devices: str = "auto"
@@ -187,6 +198,14 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"LIMNER_HTTP_HOST is {self.http_host}, which others can reach, and LIMNER_API_KEYS is empty. "
                 "Set LIMNER_API_KEYS to one or more secret keys, or LIMNER_HTTP_HOST to 127.0.0.1."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> "Settings":
+        if (self.certificate is None) != (self.certificate_key is None):
+            raise ValueError(
+                "LIMNER_CERTIFICATE and LIMNER_CERTIFICATE_KEY belong together: set both, or none of them."
             )
         return self
 

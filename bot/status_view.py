@@ -52,6 +52,8 @@ def _print(status: dict[str, Any], console: Console) -> None:
     for worker in status["workers"]:
         if worker.get("plan"):
             console.print(f"{worker['name']}: {escape(worker['plan'])}", highlight=False, soft_wrap=True)
+    if any(worker["model"] and not worker.get("image_check") for worker in status["workers"]):
+        console.print("Images are unchecked; LIMNER_IMAGE_CHECK sets a model that checks them.", highlight=False)
     if status["running"]:
         running = Table("Job", "Requester", "Image", "Step")
         for job in status["running"]:

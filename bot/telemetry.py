@@ -1,10 +1,10 @@
 """What happens to jobs, told to three: a line of the log, Prometheus' numbers, and a span of the job's trace."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
-from bot.jobs import Failure, Job, JobStatus
+from bot.jobs import Failure, Image, Job, JobStatus
 from bot.metrics import Metrics
 
 #: Job, name of the span, when it began and ended in seconds since 1970, and attributes.
@@ -23,7 +23,7 @@ class Telemetry:
 
     def accepted(self, job: Job) -> None:
         self.metrics.accepted.labels(job.platform).inc()
-        log.info("job queued", job=job.id, requester=job.requester)
+        log.info("job queued", job=job.id, platform=job.platform)
 
     def started(self, job: Job) -> None:
         if job.attempts == 1:
@@ -31,10 +31,11 @@ class Telemetry:
             self._span(job, "queued", job.created_at, self._clock(), {})
         log.info("job started", job=job.id, attempt=job.attempts)
 
-    def done(self, job: Job, images: int) -> None:
-        self.metrics.images.inc(images)
+    def done(self, job: Job, images: Sequence[Image], refused: int) -> None:
+        self.metrics.images.inc(len(images))
+        self.metrics.flagged.labels(job.treatment).inc(refused + sum(bool(image.flagged) for image in images))
         self.metrics.duration.observe(self._age(job))
-        log.info("job done", job=job.id, images=images)
+        log.info("job done", job=job.id, images=len(images))
         self._painted(job, JobStatus.DONE)
         self._over(job, JobStatus.DONE)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bot.errors import ImageFileLost, JobFailed
-from bot.jobs import Image, ImageRequest, Job
+from bot.jobs import Image, ImageRequest, Job, Treatment
 from bot.ports import ImageStore, Painted, StoredFile, Work
 
 
@@ -46,6 +46,8 @@ def image_of(job: Job, painted: Painted, file: StoredFile, now: float) -> Image:
         height=painted.recipe.height,
         recipe=painted.recipe,
         created_at=now,
+        flagged=painted.flagged,
+        held=bool(painted.flagged) and job.treatment is Treatment.HOLD,
     )
 
 

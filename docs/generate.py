@@ -36,6 +36,8 @@ MORE = {
     "compile": "../models.md#torchcompile",
     "draft": "../requests.md#qualities",
     "styles": "../requests.md#styles",
+    "watermark": "../marks.md",
+    "certificate": "../marks.md#your-own-certificate",
     "executor": "../gpus.md#many-machines",
     "devices": "../gpus.md#more-than-one-gpu",
     "step_timeout": "../models.md#when-a-worker-hangs-or-dies",

@@ -22,14 +22,19 @@ DATABASE = "limner.sqlite"
 IMAGES = "images"
 SECRET = "secret"  # noqa: S105 - a file's name
 CONTENTS = "backup.json"
-#: What a data folder consists of; first what must not be found beside an index that it does not belong to.
+#: Folders with the certificate that signs now, and with those that did before.
+CREDENTIALS = "credentials*"
+#: What else a data folder consists of; first what must not be found beside an index that it does not belong to.
 PARTS = (f"{DATABASE}-wal", f"{DATABASE}-shm", DATABASE, IMAGES, SECRET)
 #: Unpacked and not examined yet: a restore that was interrupted leaves it, and nobody needs it.
 UNPACKED = "restoring"
 #: Unpacked, examined, about to be put in place: from here on a restore is finished, at the next start if not before.
 EXAMINED = "restored"
 ASIDE = "aside"
-NAME = re.compile(rf"{re.escape(DATABASE)}|{SECRET}|{re.escape(CONTENTS)}|{IMAGES}/[0-9a-f]{{2}}/[0-9a-f-]{{36}}\.png")
+SIGNING = r"credentials(\.until-[\d-]{17})?/(certificate|key)\.pem"
+NAME = re.compile(
+    rf"{re.escape(DATABASE)}|{SECRET}|{re.escape(CONTENTS)}|{IMAGES}/[0-9a-f]{{2}}/[0-9a-f-]{{36}}\.png|{SIGNING}"
+)
 
 FORGET = (
     "UPDATE images SET parent_id = NULL WHERE parent_id = :id",
@@ -87,6 +92,8 @@ def _pack(folder: Path, copy: Path, tar: tarfile.TarFile, tick: Tick) -> Backup:
         backup = Backup(len(images) - len(absent), [image.image_id for image in lost])
         if (folder / SECRET).exists():
             tar.add(folder / SECRET, SECRET)
+        for path in folder.glob(f"{CREDENTIALS}/*.pem"):
+            tar.add(path, f"{path.parent.name}/{path.name}")
         _add(tar, CONTENTS, json.dumps({"images": backup.images, "lost": backup.lost}).encode())
         # The last, as it says what must be there: a file that was cut off has none.
         tar.add(copy, DATABASE)
@@ -159,7 +166,7 @@ def finish(folder: Path) -> None:
     aside = folder / (examined / ASIDE).read_text(encoding="utf-8")
     aside.mkdir(exist_ok=True)
     # While a part still waits to be put in place, what stands there is the old one. No backup has a log.
-    for name in PARTS:
+    for name in (*PARTS, *(path.name for path in examined.glob(CREDENTIALS))):
         if (examined / name).exists() or name not in (DATABASE, IMAGES, SECRET):
             _move(folder / name, aside / name)
             _move(examined / name, folder / name)
@@ -188,8 +195,9 @@ def _unpack(file: Path, unpacked: Path) -> None:
     for name in (CONTENTS, DATABASE):
         if not (unpacked / name).exists():
             raise ValueError(f"it holds no {name}: it is no backup of Limner, or it was cut off")
-    if (unpacked / SECRET).exists():
-        (unpacked / SECRET).chmod(0o600)
+    for path in (unpacked / SECRET, *unpacked.glob(f"{CREDENTIALS}/*.pem")):
+        if path.exists():
+            path.chmod(0o600)
 
 
 def _examined(unpacked: Path, tick: Tick) -> Backup:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import aiosqlite
@@ -11,6 +12,7 @@ from storage.database import Database, Row
 from storage.images import delete_images, image_of
 from storage.jobs import job_of
 from storage.messages import message_of
+from storage.reports import decision_of
 
 #: Images or jobs that are read at once, and that go in one transaction, so that nobody waits long for the loop or for
 #: the write lock.
@@ -38,6 +40,17 @@ NOTES = """
 SELECT deliveries.job_id, deliveries.note FROM json_each(:ids) AS wanted
 CROSS JOIN deliveries ON deliveries.job_id = wanted.value
 """
+DECISIONS_OF = """
+SELECT * FROM decisions WHERE decided_by = :requester
+UNION ALL SELECT * FROM decisions WHERE about = :requester AND decided_by != :requester
+ORDER BY number
+"""
+#: What happened stays on record, whoever it was.
+FORGET = (
+    "UPDATE decisions SET decided_by = '' WHERE decided_by = :requester",
+    "UPDATE decisions SET about = '' WHERE about = :requester",
+    "UPDATE reports SET reporter = '' WHERE reporter = :requester",
+)
 # Jobs that are not over yet stay: the engine holds them. So do those of which a later image stays.
 DELETE_JOBS = """
 DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(:ids)) AND finished_at IS NOT NULL
@@ -57,9 +70,11 @@ class BelongingsStore:
             images, jobs = await _ids(connection, (IMAGES_OF, JOBS_OF), {"requester": requester})
             pieces = [await _images(connection, ids) for ids in images]
             pieces += [await _jobs(connection, ids) for ids in jobs]
-        return together(pieces)
+            decisions = [decision_of(row) for row in await _all(connection, DECISIONS_OF, {"requester": requester})]
+        return replace(together(pieces), decisions=tuple(decisions))
 
     async def erase(self, requester: str) -> AsyncIterator[Belongings]:
+        await self._database.transact(partial(_forget, requester=requester))
         return await self._erased((IMAGES_OF, JOBS_OF), {"requester": requester})
 
     async def erase_in(self, space: str, before: float, requester: str | None) -> AsyncIterator[Belongings]:
@@ -120,6 +135,11 @@ async def _erase_jobs(connection: aiosqlite.Connection, ids: str) -> Belongings:
         messages=[],
         deliveries=[delivery for delivery in found.deliveries if delivery.job.id in gone],
     )
+
+
+async def _forget(connection: aiosqlite.Connection, requester: str) -> None:
+    for statement in FORGET:
+        await connection.execute(statement, {"requester": requester})
 
 
 async def _all(connection: aiosqlite.Connection, sql: str, values: Mapping[str, object]) -> Sequence[Row]:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import sqlite3
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -18,33 +19,35 @@ from storage.trouble import ROOM, Trouble, translated
 
 INSERT_IMAGE = """
 INSERT INTO images (
-    id, job_id, requester, space, audience, age_restricted, parent_id, file, sha256, size, width, height, recipe,
-    created_at
+    id, job_id, requester, space, audience, age_restricted, flagged, held, parent_id, file, sha256, size, width, height,
+    recipe, created_at
 )
 VALUES (
-    :id, :job_id, :requester, :space, :audience, :age_restricted,
+    :id, :job_id, :requester, :space, :audience, :age_restricted, :flagged, :held,
     (SELECT id FROM images WHERE id = :parent_id), :file, :sha256, :size, :width, :height, :recipe, :created_at
 )
 """
 GET = "SELECT * FROM images WHERE id = :id"
+WITH_SHA256 = "SELECT * FROM images WHERE sha256 = :sha256"
 OF_JOB = "SELECT * FROM images WHERE job_id = :job_id ORDER BY number"
 OF_JOBS = "SELECT * FROM images WHERE job_id IN (SELECT value FROM json_each(:job_ids))"
 CHILDREN = "SELECT * FROM images WHERE parent_id = :id ORDER BY number"
 # As the index images_for_all says it, so that what others may not see is not walked through.
 NEWEST = """
 SELECT * FROM images
-WHERE space = :space AND audience = space AND NOT age_restricted
+WHERE space = :space AND audience = space AND NOT age_restricted AND NOT held
 ORDER BY number DESC LIMIT :limit
 """
 NEWEST_BEFORE = """
 SELECT * FROM images
-WHERE space = :space AND audience = space AND NOT age_restricted
+WHERE space = :space AND audience = space AND NOT age_restricted AND NOT held
 AND number < (SELECT number FROM images WHERE id = :before)
 ORDER BY number DESC LIMIT :limit
 """
-NEWEST_OF = "SELECT * FROM images WHERE requester = :requester ORDER BY number DESC LIMIT :limit"
+NEWEST_OF = "SELECT * FROM images WHERE requester = :requester AND NOT held ORDER BY number DESC LIMIT :limit"
 NEWEST_FOR_ALL_AGES = """
-SELECT * FROM images WHERE requester = :requester AND NOT age_restricted ORDER BY number DESC LIMIT :limit
+SELECT * FROM images
+WHERE requester = :requester AND NOT age_restricted AND NOT held ORDER BY number DESC LIMIT :limit
 """
 BROUGHT = """
 SELECT * FROM images
@@ -63,6 +66,8 @@ def image_values(image: Image) -> Values:
         "space": image.space,
         "audience": image.audience,
         "age_restricted": image.age_restricted,
+        "flagged": image.flagged,
+        "held": image.held,
         "parent_id": image.parent_id,
         "file": image.file,
         "sha256": image.sha256,
@@ -106,6 +111,9 @@ class Images:
     async def get(self, image_id: str) -> Image | None:
         row = await self._database.one(GET, {"id": image_id})
         return None if row is None else image_of(row)
+
+    async def with_sha256(self, sha256: str) -> Sequence[Image]:
+        return [image_of(row) for row in await self._database.all(WITH_SHA256, {"sha256": sha256})]
 
     async def of_job(self, job_id: str) -> Sequence[Image]:
         return [image_of(row) for row in await self._database.all(OF_JOB, {"job_id": job_id})]
@@ -156,6 +164,16 @@ async def delete_images(connection: aiosqlite.Connection, ids: str) -> None:
         await connection.execute(statement, {"ids": ids})
 
 
+def image_of_file(connection: sqlite3.Connection, sha256: str) -> str | None:
+    """ID of an image with this very file."""
+    row = connection.execute(f"{WITH_SHA256} LIMIT 1", {"sha256": sha256}).fetchone()
+    return None if row is None else str(row["id"])
+
+
+def is_there(connection: sqlite3.Connection, image_id: str) -> bool:
+    return connection.execute(GET, {"id": image_id}).fetchone() is not None
+
+
 def image_of(row: Row) -> Image:
     return Image(
         id=row["id"],
@@ -172,6 +190,8 @@ def image_of(row: Row) -> Image:
         created_at=row["created_at"],
         audience=row["audience"],
         age_restricted=bool(row["age_restricted"]),
+        flagged=None if row["flagged"] is None else bool(row["flagged"]),
+        held=bool(row["held"]),
     )
 
 

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 
 import aiosqlite
 
-from bot.jobs import Failure, Image, Job, JobStatus, request_from_json, request_to_json
+from bot.jobs import Failure, Image, Job, JobStatus, Treatment, request_from_json, request_to_json
 from bot.ports import Ended, Over
 from storage.database import Database, Row, Values
 from storage.images import INSERT_IMAGE, image_values
+from storage.reports import record_flagged
 
 INSERT = """
 INSERT INTO jobs (
-    id, requester, space, audience, age_restricted, origin, kind, request, image_ids, status, attempts, created_at
+    id, requester, space, audience, age_restricted, treatment, origin, kind, request, image_ids, status, attempts,
+    created_at
 )
 VALUES (
-    :id, :requester, :space, :audience, :age_restricted, :origin, :kind, :request, :image_ids, 'queued', 0, :created_at
+    :id, :requester, :space, :audience, :age_restricted, :treatment, :origin, :kind, :request, :image_ids, 'queued', 0,
+    :created_at
 )
 """
 INSERT_DELIVERY = "INSERT INTO deliveries (job_id, platform, state, note) VALUES (:id, :platform, 'owed', '')"
@@ -52,7 +55,10 @@ REQUEUE = """
 UPDATE jobs SET status = 'queued', started_at = NULL, attempts = attempts - :refund
 WHERE id = :id AND status = 'running'
 """
-FINISH = "UPDATE jobs SET status = 'done', finished_at = :now WHERE id = :id AND status = 'running'"
+FINISH = """
+UPDATE jobs SET status = 'done', finished_at = :now, refused = :refused WHERE id = :id AND status = 'running'
+RETURNING *
+"""
 FAIL = """
 UPDATE jobs SET status = 'failed', finished_at = :now, failure_code = :code, failure_detail = :detail
 WHERE id = :id AND status = 'running'
@@ -112,13 +118,14 @@ class Jobs:
     async def requeue(self, job_id: str, *, attempt_counts: bool) -> bool:
         return await self._moved(REQUEUE, {"id": job_id, "refund": 0 if attempt_counts else 1})
 
-    async def finish(self, job_id: str, images: Sequence[Image], now: float) -> bool:
+    async def finish(self, job_id: str, images: Sequence[Image], now: float, refused: int = 0) -> bool:
         async def finish(connection: aiosqlite.Connection) -> bool:
-            async with connection.execute(FINISH, {"id": job_id, "now": now}) as cursor:
-                if cursor.rowcount == 0:
-                    return False
+            rows = await connection.execute_fetchall(FINISH, {"id": job_id, "now": now, "refused": refused})
+            if not (finished := list(rows)):
+                return False
             for image in images:
                 await connection.execute(INSERT_IMAGE, image_values(image))
+            await record_flagged(connection, job_of(finished[0]), images, now)
             return True
 
         return await self._database.transact(finish)
@@ -141,6 +148,7 @@ def job_values(job: Job) -> Values:
         "space": job.space,
         "audience": job.audience,
         "age_restricted": job.age_restricted,
+        "treatment": job.treatment,
         "origin": job.origin,
         "kind": kind,
         "request": request,
@@ -166,4 +174,7 @@ def job_of(row: Row) -> Job:
         failure=Failure(row["failure_code"], row["failure_detail"]) if failed else None,
         audience=row["audience"],
         age_restricted=bool(row["age_restricted"]),
+        treatment=Treatment(row["treatment"]),
+        refused=row["refused"],
+        removed=row["removed"],
     )

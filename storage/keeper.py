@@ -14,7 +14,8 @@ from storage.check import REST, kept_in_pages, lost, still_there
 from storage.database import Database
 from storage.health import Health
 from storage.images import Images
-from storage.prune import DAY, prune
+from storage.prune import DAY, NEVER, prune
+from storage.rules import RulesOfSpaces
 
 #: Seconds.
 WATCH = 5.0
@@ -32,14 +33,16 @@ class Keeper:
         folder: Path,
         clock: Callable[[], float],
         days: float | None,
+        rules: RulesOfSpaces,
     ) -> None:
-        """`days` after which things are erased; None is never."""
+        """`days` after which things are erased; None is never, but for what the rules of spaces say."""
         self._database = database
         self._images = images
         self._health = health
         self._folder = folder
         self._clock = clock
         self._days = days
+        self._rules = rules
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -49,8 +52,7 @@ class Keeper:
             log.warning("images could not be counted; limner db check says more", why=str(error))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch(), name="watch the disk")
-            if self._days is not None:
-                tasks.create_task(self._prune_daily(self._days), name="prune")
+            tasks.create_task(self._prune_daily(), name="prune")
 
     async def _watch(self) -> None:
         """So that the log says when trouble is over, also where nobody asks for anything."""
@@ -58,10 +60,11 @@ class Keeper:
             await asyncio.sleep(WATCH)
             await self._health.trouble()
 
-    async def _prune_daily(self, days: float) -> None:
+    async def _prune_daily(self) -> None:
         while True:
             try:
-                await self._prune(days)
+                if self._days is not None or await self._rules.spaces_with_retention():
+                    await self._prune()
             except (StorageTrouble, sqlite3.Error) as error:
                 log.warning("old images could not be erased; trying again tomorrow", why=str(error))
             await asyncio.sleep(DAY)
@@ -72,10 +75,12 @@ class Keeper:
             advice = "Run limner db check, and restore the files from a backup."
             log.warning("image files are missing or damaged", images=len(missing), first=missing[0], advice=advice)
 
-    async def _prune(self, days: float) -> None:
-        gone = await prune(self._database, self._images, self._clock() - days * DAY)
+    async def _prune(self) -> None:
+        now = self._clock()
+        before = NEVER if self._days is None else now - self._days * DAY
+        gone = await prune(self._database, self._images, before, now)
         if gone.images or gone.jobs:
-            log.info("erased what was too old", images=gone.images, jobs=gone.jobs, days=days)
+            log.info("erased what was too old", images=gone.images, jobs=gone.jobs)
 
 
 def lost_files(folder: Path) -> list[str]:

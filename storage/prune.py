@@ -12,13 +12,17 @@ from storage.images import Images, delete_images
 DAY = 86400.0
 #: Numbers of images or jobs that are looked at in one statement and go in one transaction, so that nobody waits long.
 TOGETHER = 100
+#: A time before all that is kept.
+NEVER = -1e15
 
 # An ending that is owed still shows its images, and a refinement that waits still starts from one. The unary plus: what
 # JSON holds is compared as it is there, as the index has it.
 OLD_IMAGES = """
 SELECT images.id FROM images LEFT JOIN deliveries ON deliveries.job_id = images.job_id
+LEFT JOIN rules ON rules.space = images.space
 WHERE images.number > :after AND images.number <= :last
-AND images.created_at < :before AND deliveries.state IS NOT 'owed'
+AND images.created_at < max(:before, coalesce(:now - rules.retention_days * 86400.0, :before))
+AND deliveries.state IS NOT 'owed'
 AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = images.job_id AND jobs.status IN ('queued', 'running'))
 AND NOT EXISTS (
     SELECT 1 FROM jobs
@@ -26,8 +30,9 @@ AND NOT EXISTS (
 )
 """
 OLD_JOBS = """
-SELECT id FROM jobs
-WHERE number > :after AND number <= :last AND finished_at < :before
+SELECT id FROM jobs LEFT JOIN rules ON rules.space = jobs.space
+WHERE number > :after AND number <= :last
+AND finished_at < max(:before, coalesce(:now - rules.retention_days * 86400.0, :before))
 AND NOT EXISTS (SELECT 1 FROM images WHERE images.job_id = jobs.id)
 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.job_id = jobs.id AND state = 'owed')
 """
@@ -51,17 +56,18 @@ class Pruned:
     jobs: int
 
 
-async def prune(database: Database, images: Images, before: float) -> Pruned:
+async def prune(database: Database, images: Images, before: float, now: float = NEVER) -> Pruned:
     """Erases images that were made, and jobs that were over, before that time. Raises StorageTrouble.
 
-    What was refined from an image stays and has no parent then.
+    With the time that it is `now` also those that are too old by the rules of their space. What was refined from an
+    image stays and has no parent then.
     """
     gone = jobs = 0
-    async for ids in _old(database, OLD_IMAGES, LAST_IMAGE, before):
+    async for ids in _old(database, OLD_IMAGES, LAST_IMAGE, before, now):
         await database.transact(partial(delete_images, ids=json.dumps(ids)))
         await images.discard(ids)
         gone += len(ids)
-    async for ids in _old(database, OLD_JOBS, LAST_JOB, before):
+    async for ids in _old(database, OLD_JOBS, LAST_JOB, before, now):
         jobs += await database.write(DELETE_JOBS, {"ids": json.dumps(ids)})
     if gone or jobs:
         await database.empty_log()
@@ -75,11 +81,13 @@ async def would_prune(database: Database, before: float) -> Pruned:
     return Pruned(len(going), row["jobs"])
 
 
-async def _old(database: Database, sql: str, last_sql: str, before: float) -> AsyncIterator[list[str]]:
+async def _old(
+    database: Database, sql: str, last_sql: str, before: float, now: float = NEVER
+) -> AsyncIterator[list[str]]:
     """IDs, some at a time: a walk through the whole table in many small steps, between which others have their turn."""
     row = await database.one(last_sql, {})
     assert row is not None
     for after in range(0, row["number"] or 0, TOGETHER):
-        values = {"after": after, "last": after + TOGETHER, "before": before}
+        values = {"after": after, "last": after + TOGETHER, "before": before, "now": now}
         if ids := [row["id"] for row in await database.all(sql, values)]:
             yield ids

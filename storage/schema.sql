@@ -15,7 +15,8 @@ CREATE TABLE jobs (
     started_at REAL,
     finished_at REAL,
     failure_code TEXT,
-    failure_detail TEXT, audience TEXT NOT NULL DEFAULT '', age_restricted INTEGER NOT NULL DEFAULT 0 CHECK (age_restricted IN (0, 1)),
+    failure_detail TEXT, audience TEXT NOT NULL DEFAULT '', age_restricted INTEGER NOT NULL DEFAULT 0 CHECK (age_restricted IN (0, 1)), treatment TEXT NOT NULL DEFAULT 'allow'
+    CHECK (treatment IN ('allow', 'spoiler', 'hold', 'refuse')), refused INTEGER NOT NULL DEFAULT 0 CHECK (refused >= 0), removed INTEGER NOT NULL DEFAULT 0 CHECK (removed >= 0),
     CHECK ((status IN ('queued', 'running')) = (finished_at IS NULL)),
     CHECK ((status = 'failed') = (failure_code IS NOT NULL))
 ) STRICT;
@@ -36,7 +37,7 @@ CREATE TABLE images (
     height INTEGER NOT NULL CHECK (height > 0),
     recipe TEXT CHECK (recipe IS NULL OR json_valid(recipe)),
     created_at REAL NOT NULL
-, audience TEXT NOT NULL DEFAULT '', age_restricted INTEGER NOT NULL DEFAULT 0 CHECK (age_restricted IN (0, 1))) STRICT;
+, audience TEXT NOT NULL DEFAULT '', age_restricted INTEGER NOT NULL DEFAULT 0 CHECK (age_restricted IN (0, 1)), flagged INTEGER CHECK (flagged IN (0, 1)), held INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1))) STRICT;
 
 CREATE INDEX images_by_space ON images (space, number);
 
@@ -75,7 +76,7 @@ CREATE TABLE rules (
     images_most INTEGER CHECK (images_most > 0),
     steps_most INTEGER CHECK (steps_most > 0),
     places TEXT NOT NULL CHECK (json_valid(places))
-) STRICT;
+, treatment TEXT CHECK (treatment IN ('allow', 'spoiler', 'hold', 'refuse')), treatments TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(treatments)), words TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(words)), reports_to TEXT NOT NULL DEFAULT '', retention_days INTEGER CHECK (retention_days > 0)) STRICT;
 
 CREATE TABLE blocks (
     space TEXT NOT NULL,
@@ -122,3 +123,38 @@ CREATE INDEX messages_by_requester ON messages (requester, platform, channel, pr
 CREATE INDEX images_brought ON images (requester, created_at) WHERE job_id IS NULL;
 
 CREATE INDEX jobs_failed ON jobs (finished_at) WHERE status = 'failed';
+
+CREATE INDEX images_by_sha256 ON images (sha256);
+
+CREATE INDEX rules_with_retention ON rules (space) WHERE retention_days IS NOT NULL;
+
+CREATE TABLE reports (
+    image_id TEXT PRIMARY KEY REFERENCES images (id) ON DELETE CASCADE,
+    platform TEXT NOT NULL,
+    space TEXT NOT NULL,
+    cause TEXT NOT NULL CHECK (cause IN ('held', 'reported')),
+    reporter TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('owed', 'told', 'closed'))
+) STRICT;
+
+CREATE INDEX reports_owed ON reports (platform, created_at) WHERE state = 'owed';
+
+CREATE INDEX reports_by_reporter ON reports (reporter);
+
+CREATE TABLE decisions (
+    number INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    space TEXT NOT NULL,
+    act TEXT NOT NULL,
+    decided_by TEXT NOT NULL,
+    about TEXT NOT NULL,
+    image_id TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX decisions_by_space ON decisions (space, number);
+
+CREATE INDEX decisions_by_decider ON decisions (decided_by);
+
+CREATE INDEX decisions_about ON decisions (about);

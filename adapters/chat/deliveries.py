@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from adapters.chat.reports import Reports
 from adapters.chat.retry import again_and_again
 from bot.jobs import Job
 from bot.service import Service
@@ -43,6 +44,7 @@ class Deliveries:
         service: Service,
         clock: Callable[[], float],
         tempo: Tempo,
+        reports: Reports,
     ) -> None:
         """`make` takes a job, its note, and whether an earlier life of the program may have told of it."""
         self.platform = platform
@@ -50,12 +52,13 @@ class Deliveries:
         self.service = service
         self.clock = clock
         self.tempo = tempo
+        self.reports = reports
         #: Messages that are being edited, by what limits their rate together.
         self.live: Counter[str] = Counter()
         #: Those of jobs that wait no more: they are not kept back by those that do.
         self.painted: Counter[str] = Counter()
         self._at_work: dict[str, Delivery[Any]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
         self._over = False
 
     def start(self, job: Job, *, note: str = "", again: bool = False) -> "Delivery[Any]":
@@ -69,8 +72,8 @@ class Deliveries:
         else:
             self._at_work[job.id] = delivery
             task = asyncio.create_task(self._run(delivery), name=f"deliver {job.id}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = job.id
+            task.add_done_callback(self._tasks.pop)
         return delivery
 
     async def _run(self, delivery: "Delivery[Any]") -> None:
@@ -97,6 +100,15 @@ class Deliveries:
             except Exception:
                 # Written by another version perhaps; all others shall come all the same.
                 log.exception("what is owed cannot be read", job=owed.job.id)
+
+    async def tell_anew(self, job: Job) -> None:
+        """What was decided on its images, in the message that it has."""
+        if job.platform != self.platform:
+            return
+        # One that is at work may not know of it.
+        if at_work := [task for task, job_id in self._tasks.items() if job_id == job.id]:
+            await asyncio.wait(at_work)
+        self.start(job, note=await self.service.noted(job.id), again=True)
 
     async def finish(self, limit: float) -> None:
         """Lets what is being told be told for `limit` seconds; the rest stays owed."""

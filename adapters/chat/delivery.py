@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import structlog
 
 from adapters.chat.deliveries import Deliveries
+from adapters.chat.kept_back import KeptBack, parted
 from adapters.chat.mishaps import Passing, TooLarge, Unreachable
 from adapters.chat.watch import Stopped, Watch
 from bot.errors import NotFound, StorageTrouble
@@ -115,8 +116,11 @@ class Delivery(ABC, Generic[Shown]):
         """All but Done."""
 
     @abstractmethod
-    async def put_images(self, images: Sequence[Image]) -> Any:
-        """Shows them by `put`, as large as the platform takes them, and returns its note. Raises Unreachable."""
+    async def put_images(self, images: Sequence[Image], kept_back: KeptBack) -> Any:
+        """Shows them by `put`, as large as the platform takes them, and returns its note. Raises Unreachable.
+
+        It says what was kept back; where there are no images, without a word of what was asked for.
+        """
 
     def closed_with(self, gone: str) -> Collection[str]:
         """Ways on which nobody could look any more, where this is gone."""
@@ -185,7 +189,8 @@ class Delivery(ABC, Generic[Shown]):
         shown = self.shown(event)
         if self._closed or self._is_old():
             return True
-        seen = preview if self._shows_previews and isinstance(event, Progress) else None
+        may_see = self._shows_previews and self.service.may_preview(self.job)
+        seen = preview if may_see and isinstance(event, Progress) else None
         # The message itself comes first, and is not edited at once.
         is_first = not self.has_message
         try:
@@ -279,18 +284,23 @@ class Delivery(ABC, Generic[Shown]):
         await self._written(lambda: self.service.undeliverable(self.job.id, why))
 
     async def _told(self, ending: Ending) -> None:
-        images = ending.images if isinstance(ending, Done) else ()
-        messages: dict[str, Message] = {}
         if not isinstance(ending, Done):
             await self.put(self.shown(ending), [])
-        elif images:
-            note = await self.put_images(images)
+            await self._written(lambda: self.service.delivered(self.job.id, {}))
+            return
+        images, kept_back = parted(ending)
+        messages: dict[str, Message] = {}
+        if images or kept_back:
+            note = await self.put_images(images, kept_back)
             messages = dict.fromkeys((image.id for image in images), self.message_of(note))
         deleted = await self._written(lambda: self.service.delivered(self.job.id, messages))
-        if isinstance(ending, Done) and len(deleted) == len(images):
+        left = [image for image in images if image.id not in deleted]
+        if not left and not kept_back:
             await self.take_back()
         elif deleted:
-            await self.put_images([image for image in images if image.id not in deleted])
+            await self.put_images(left, kept_back)
+        if kept_back.held:
+            self.all.reports.wake()
 
     @property
     def has_message(self) -> bool:

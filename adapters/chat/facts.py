@@ -145,5 +145,9 @@ def of_workers(now: Status, words: Words) -> Iterator[tuple[str, Sequence[str]]]
             parts.append(words.say("status.worker.memory", used=used, total=total))
         if worker.restarts:
             parts.append(words.say("status.worker.restarts", restarts=worker.restarts))
+        if worker.model is not None and worker.image_check is None:
+            parts.append(words.say("status.worker.unchecked"))
+        elif worker.image_check is not None:
+            parts.append(words.say("status.worker.checked", check=words.code(worker.image_check)))
         more = [words.quoted(text, DETAIL_SHOWN) for text in (worker.plan, worker.detail) if text]
         yield " · ".join(parts), more

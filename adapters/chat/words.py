@@ -10,12 +10,15 @@ from typing import Any, ClassVar
 from adapters.chat.text import CUT, fitting
 from bot.errors import (
     AgeRestricted,
+    AlreadyDecided,
     AlreadyOver,
     AskedTooMuch,
     BadRequest,
     Blocked,
     Forbidden,
+    ImageHeld,
     Mistake,
+    NobodyHears,
     NotFound,
     PlaceClosed,
     QueueFull,
@@ -23,6 +26,7 @@ from bot.errors import (
     ShareFull,
     ShuttingDown,
     SpacePaused,
+    WordsRefused,
 )
 from bot.jobs import Failure
 
@@ -81,6 +85,14 @@ class Words(ABC):
                 return self.say("refusal.place_closed", places=channels(places))
             case AskedTooMuch(what=what, limit=limit):
                 return self._one_of("refusal.asked_too_much", what, limit=limit)
+            case WordsRefused(number=number, shipped=shipped):
+                return self.say("refusal.words.everywhere" if shipped else "refusal.words.here", number=number)
+            case ImageHeld():
+                return self.say("refusal.image_held")
+            case NobodyHears():
+                return self.say("refusal.nobody_hears")
+            case AlreadyDecided():
+                return self.say("refusal.already_decided")
             case AgeRestricted():
                 return self.say("refusal.age_restricted")
             case ShareFull(whose=whose, waiting=waiting, retry_after=seconds):

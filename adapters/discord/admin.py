@@ -9,16 +9,21 @@ from typing import Any
 import discord
 
 import bot
+from adapters.chat import governing
 from adapters.chat.refusals import Unclear
+from adapters.chat.reports import Reports
 from adapters.chat.words import channels
 from adapters.discord import place as places
 from adapters.discord import reports
 from adapters.discord.buttons import view
 from adapters.discord.intake import Interaction, answer, refuse
+from adapters.discord.markdown import person
 from adapters.discord.place import Place
 from adapters.discord.presses import confirmation
 from adapters.discord.words import Words, words_for
 from bot.errors import BadRequest, Forbidden, Mistake, Refused
+from bot.export import table
+from bot.jobs import Treatment
 from bot.policy import Rules
 from bot.service import Service
 
@@ -32,8 +37,9 @@ DAYS_MOST = 36_500
 class Admin:
     """Every method answers privately."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, reports: Reports) -> None:
         self._service = service
+        self._reports = reports
 
     async def status(self, interaction: Interaction) -> None:
         async def tell(place: Place, words: Words) -> str:
@@ -72,7 +78,7 @@ class Admin:
         words = words_for(place.locale)
         await interaction.response.defer(ephemeral=True, thinking=True)
         belongings = await self._service.belongings(place.asker)
-        if not belongings.jobs and not belongings.images:
+        if belongings.empty:
             await answer(interaction, words.say("confirm.forget.nothing"))
             return
         question = words.say("confirm.forget", images=len(belongings.images), jobs=len(belongings.jobs))
@@ -131,6 +137,85 @@ class Admin:
             return _channels(rules, words)
 
         await self._answer(interaction, change)
+
+    async def flagged(self, interaction: Interaction, treatment: str | None, channel_id: int | None) -> None:
+        """What is done with images that the check flags; without a treatment it is told."""
+
+        async def change(place: Place, words: Words) -> str:
+            if treatment is None:
+                return governing.of_treatments(await self._rules(place), words)
+            chosen = None if treatment == "default" else Treatment(treatment)
+            where = None if channel_id is None else str(channel_id)
+            rules = await self._service.change_rules(
+                place.asker, lambda rules: governing.with_treatment(rules, chosen, where)
+            )
+            return governing.of_treatments(rules, words)
+
+        await self._answer(interaction, change)
+
+    async def reports(self, interaction: Interaction, channel_id: int | None) -> None:
+        """Where moderators hear of reports; without a channel it is told."""
+
+        async def change(place: Place, words: Words) -> str:
+            if channel_id is None:
+                rules = await self._rules(place)
+            else:
+                rules = await self._service.change_rules(
+                    place.asker, lambda rules: replace(rules, reports_to=str(channel_id))
+                )
+                self._reports.wake()
+            if not rules.reports_to:
+                return words.say("reports.nowhere")
+            return words.say("reports.here", channel=f"<#{rules.reports_to}>")
+
+        await self._answer(interaction, change)
+
+    async def words(self, interaction: Interaction, action: str, text: str | None) -> None:
+        async def change(place: Place, words: Words) -> str:
+            if action == "list":
+                return governing.of_words(await self._rules(place), words)
+            if text is None:
+                raise Unclear("words.no_text")
+            change = governing.with_word if action == "add" else governing.without_word
+            rules = await self._service.change_rules(place.asker, lambda rules: change(rules, text))
+            return governing.of_words(rules, words)
+
+        await self._answer(interaction, change)
+
+    async def retention(self, interaction: Interaction, days: int | None) -> None:
+        """None tells it, 0 lifts it."""
+
+        async def change(place: Place, words: Words) -> str:
+            if days is None:
+                rules = await self._rules(place)
+            else:
+                rules = await self._service.change_rules(
+                    place.asker, lambda rules: replace(rules, retention_days=days or None)
+                )
+            if rules.retention_days is None:
+                return words.say("retention.none")
+            return words.say("retention", days=rules.retention_days)
+
+        await self._answer(interaction, change)
+
+    async def record(self, interaction: Interaction, *, export: bool) -> None:
+        place = places.of_interaction(interaction)
+        words = words_for(place.locale)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        try:
+            decisions = await self._service.moderation.record(place.asker)
+        except Forbidden:
+            await refuse(interaction, words, Unclear("admins_only"))
+            return
+        text = governing.of_record(decisions, words, person, lambda at: f"<t:{at:.0f}:f>")
+        files = [discord.File(io.BytesIO(table(decisions)), "limner-record.csv")] if export else []
+        await interaction.edit_original_response(content=text, attachments=files)
+
+    async def _rules(self, place: Place) -> Rules:
+        """Raises Forbidden."""
+        if not place.asker.admin:
+            raise Forbidden
+        return await self._service.rules(place.asker)
 
     async def _change_places(self, place: Place, change: Callable[[frozenset[str]], frozenset[str]]) -> Rules:
         return await self._service.change_rules(place.asker, lambda rules: replace(rules, places=change(rules.places)))

@@ -13,6 +13,7 @@ from discord import app_commands
 
 from adapters.chat.deliveries import Tempo
 from adapters.chat.memory import Seen
+from adapters.chat.reports import Reports
 from adapters.discord.admin import Admin
 from adapters.discord.buttons import PressedButton
 from adapters.discord.commands import Translations, add_admin, add_painting
@@ -22,6 +23,8 @@ from adapters.discord.intake import Intake, Interaction, refuse
 from adapters.discord.invite import invitation
 from adapters.discord.mentions import spoken
 from adapters.discord.modal import submitted
+from adapters.discord.moderating import Moderating
+from adapters.discord.place import PLATFORM
 from adapters.discord.presses import Presses
 from adapters.discord.shards import PatientClient
 from adapters.discord.takedown import Takedown
@@ -76,21 +79,25 @@ class LimnerClient(PatientClient):
             chunk_guilds_at_startup=False,
         )
         self.seen = Seen()
-        self.deliveries = deliveries(self, service, clock, tempo or Tempo())
+        tempo = tempo or Tempo()
+        takedown = Takedown(self, service, tempo.retry)
+        moderating = Moderating(self, service, takedown, tempo.retry, self._later)
+        reports = Reports(PLATFORM, service, moderating.post, takedown.of)
+        self.deliveries = moderating.deliveries = deliveries(self, service, clock, tempo, reports)
         self._gateway_url = gateway_url
         self._errands: set[asyncio.Task[None]] = set()
         self._taken_up = False
+        self._reporting: asyncio.Task[None] | None = None
         intake = Intake(self.deliveries)
         self._desk = Desk(self, service, intake)
-        takedown = Takedown(self, service, self.deliveries.tempo.retry)
-        self._presses = Presses(service, self._desk, takedown, self._later)
+        self._presses = Presses(service, self._desk, takedown, moderating, self._later)
         self.tree = Tree(
             self,
             allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
         )
         add_painting(self.tree, self._desk, service)
-        add_admin(self.tree, Admin(service))
+        add_admin(self.tree, Admin(service, reports))
         self.add_dynamic_items(PressedButton)
 
     async def setup_hook(self) -> None:
@@ -111,6 +118,7 @@ class LimnerClient(PatientClient):
         if not self._taken_up:
             self._taken_up = True
             self._later(self.deliveries.take_up, "take up deliveries")
+            self._reporting = asyncio.create_task(self.deliveries.reports.run(), name="discord reports")
 
     def invitation(self) -> str:
         """Where an admin of a server lets the bot in, with what it needs there and no more."""
@@ -154,6 +162,9 @@ class LimnerClient(PatientClient):
     async def finish(self, limit: float) -> None:
         """Lets deliveries and errands come to their end, for `limit` seconds at most."""
         await self.deliveries.finish(limit)
+        if self._reporting is not None:
+            self._reporting.cancel()
+            await asyncio.wait([self._reporting])
         if self._errands:
             _, late = await asyncio.wait(self._errands, timeout=limit)
             for errand in late:

@@ -15,7 +15,7 @@ from adapters.discord.intake import Interaction
 from adapters.discord.pictures import attached
 from adapters.discord.words import LANGUAGES, Words, words_for
 from bot.errors import BadRequest, Mistake
-from bot.jobs import Image, Quality
+from bot.jobs import Image, Quality, Treatment
 from bot.prompts import GUIDANCE_MAX, IMAGES_MAX, SEED_MAX, STEPS_MAX, parse_size, tidy
 from bot.service import Service
 from bot.typed import Typed
@@ -222,6 +222,7 @@ def add_admin(tree: app_commands.CommandTree[Any], admin: Admin) -> None:
     tree.add_command(limner)
     _add_for_everyone(limner, admin)
     _add_rules(limner, admin)
+    _add_trust(limner, admin)
 
 
 def _add_for_everyone(limner: app_commands.Group, admin: Admin) -> None:
@@ -285,3 +286,38 @@ def _add_rules(limner: app_commands.Group, admin: Admin) -> None:
         interaction: Interaction, person: discord.User | None = None, older_than_days: Days | None = None
     ) -> None:
         await admin.purge(interaction, person, older_than_days)
+
+
+def _add_trust(limner: app_commands.Group, admin: Admin) -> None:
+    @limner.command(name="flagged", description=said("command.limner.flagged"))
+    @app_commands.describe(**described("limner.flagged", "treatment", "channel"))
+    @app_commands.choices(
+        treatment=[
+            Choice(name=said(f"choice.flagged.{treatment}"), value=treatment) for treatment in (*Treatment, "default")
+        ]
+    )
+    async def flagged(interaction: Interaction, treatment: str | None = None, channel: Channel | None = None) -> None:
+        await admin.flagged(interaction, treatment, None if channel is None else channel.id)
+
+    @limner.command(name="reports", description=said("command.limner.reports"))
+    @app_commands.describe(**described("limner.reports", "channel"))
+    async def reports(interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
+        await admin.reports(interaction, None if channel is None else channel.id)
+
+    @limner.command(name="words", description=said("command.limner.words"))
+    @app_commands.describe(**described("limner.words", "action", "text"))
+    @app_commands.choices(
+        action=[Choice(name=said(f"choice.words.{action}"), value=action) for action in ("add", "remove", "list")]
+    )
+    async def words(interaction: Interaction, action: str, text: str | None = None) -> None:
+        await admin.words(interaction, action, text)
+
+    @limner.command(name="retention", description=said("command.limner.retention"))
+    @app_commands.describe(**described("limner.retention", "days"))
+    async def retention(interaction: Interaction, days: Days | None = None) -> None:
+        await admin.retention(interaction, days)
+
+    @limner.command(name="record", description=said("command.limner.record"))
+    @app_commands.describe(**described("limner.record", "export"))
+    async def record(interaction: Interaction, export: bool = False) -> None:
+        await admin.record(interaction, export=export)

@@ -13,7 +13,9 @@ import discord
 from adapters.chat.deliveries import Deliveries, Tempo
 from adapters.chat.delivery import Delivery, Picture
 from adapters.chat.facts import seconds_of
+from adapters.chat.kept_back import KeptBack
 from adapters.chat.mishaps import Unreachable
+from adapters.chat.reports import Reports
 from adapters.chat.watch import Stopped
 from adapters.discord import render
 from adapters.discord.origin import UNSURE, Note, Origin
@@ -30,11 +32,13 @@ from bot.service import Service
 EDITED_FOR = 50 * 60.0
 
 
-def deliveries(client: discord.Client, service: Service, clock: Callable[[], float], tempo: Tempo) -> Deliveries:
+def deliveries(
+    client: discord.Client, service: Service, clock: Callable[[], float], tempo: Tempo, reports: Reports
+) -> Deliveries:
     def make(all_of_them: Deliveries, job: Job, note: str, again: bool) -> DiscordDelivery:
         return DiscordDelivery(client, all_of_them, job, Note.from_text(note), again=again)
 
-    return Deliveries(PLATFORM, make, service, clock, tempo)
+    return Deliveries(PLATFORM, make, service, clock, tempo, reports)
 
 
 class DiscordDelivery(Delivery[Shown]):
@@ -74,7 +78,10 @@ class DiscordDelivery(Delivery[Shown]):
             case _:
                 raise AssertionError(f"{event} has pictures")
 
-    async def put_images(self, images: Sequence[Image]) -> Note:
+    async def put_images(self, images: Sequence[Image], kept_back: KeptBack) -> Note:
+        if not images:
+            bare: Note = await self.put(render.kept_back(self.job, kept_back, self._words), [])
+            return bare
         limit = filesize_limit(self._client, cast(Way, self.way), self._origin)
         seconds = seconds_of(self.job, images)
         if self.gone == UNSURE:
@@ -82,10 +89,11 @@ class DiscordDelivery(Delivery[Shown]):
         await self._note_sending(images, seconds)
 
         async def show(pictures: list[Picture], lines: list[str]) -> Note:
-            note: Note = await self.put(render.finished(self.job, images, self._words, seconds, lines), pictures)
+            shown = render.finished(self.job, images, self._words, seconds, lines, kept_back)
+            note: Note = await self.put(shown, pictures)
             return note
 
-        return await put(self.service, images, limit, self._words, show)
+        return await put(self.service, self.job, images, limit, self._words, show)
 
     async def _offer(self, images: Sequence[Image], seconds: float) -> Note:
         """A button that shows them: who asked can see whether they are there already, and nobody else can."""

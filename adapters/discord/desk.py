@@ -121,7 +121,7 @@ class Desk:
         async def show(pictures: list[Picture], lines: list[str]) -> None:
             await edit_response(interaction.followup, render.finished(job, images, words, seconds, lines), pictures)
 
-        await put(self._service, images, interaction.filesize_limit, words, show)
+        await put(self._service, job, images, interaction.filesize_limit, words, show)
 
     @in_time
     async def recipe_of(self, interaction: Interaction, image_id: str) -> None:
@@ -200,7 +200,7 @@ class Desk:
 
     async def _refine_picture(self, found: Found, typed: Typed, asker: Asker, origin: str) -> Job:
         """The picture is kept only where the job is accepted."""
-        image = await self._service.bring(await found.fetch(), asker)
+        image = await self._service.bring(await found.fetch(), asker, found.name)
         try:
             return await self._refine(image, typed, asker, origin)
         except Exception:

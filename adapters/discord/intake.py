@@ -17,6 +17,7 @@ from adapters.discord.mishaps import told_apart
 from adapters.discord.origin import TOKEN_LIFE, Origin
 from adapters.discord.place import Place
 from adapters.discord.words import Words, words_for
+from bot.errors import WordsRefused
 from bot.jobs import Job
 from bot.policy import Asker
 
@@ -92,13 +93,17 @@ class Intake:
         try:
             job = await accept(place.asker, origin_of(place, message.id, message.id).to_text())
         except Exception as error:  # noqa: BLE001 - it is told and logged
-            if place.can_post:
-                await reply(message, explained(words, error))
-            else:
-                await tell_directly(message.author, explained(words, error))
+            await self._refuse_message(message, place, words, error)
             return
         if await self._deliveries.start(job).first is None and private:
             await reply(message, words.say("no_direct_messages"))
+
+    async def _refuse_message(self, message: discord.Message, place: Place, words: Words, error: Exception) -> None:
+        """Below it; but which words are refused is nobody else's business."""
+        if place.can_post and not isinstance(error, WordsRefused):
+            await reply(message, explained(words, error))
+        elif not await tell_directly(message.author, explained(words, error)) and place.can_post:
+            await reply(message, words.say("refused_privately"))
 
 
 def origin_of(place: Place, asked_by: int, reply_to: int | None) -> Origin:
@@ -211,13 +216,15 @@ def permissions(place: Place, words: Words) -> str:
     return ", ".join(words.say(f"permission.{name}") for name in place.missing)
 
 
-async def tell_directly(user: discord.User | discord.Member, text: str) -> None:
-    """Only after they spoke to the bot; who takes no direct messages is left in peace."""
+async def tell_directly(user: discord.User | discord.Member, text: str) -> bool:
+    """Only after they spoke to the bot; who takes no direct messages is left in peace. False where they do not."""
     try:
         with told_apart():
             await user.send(text)
     except Mishap as error:
-        log.info("could not be told directly", user=user.id, why=str(error))
+        log.info("somebody could not be told directly", why=str(error))
+        return False
+    return True
 
 
 def jump_link(guild_id: int | None, channel_id: int, message_id: int) -> str:

@@ -31,6 +31,8 @@ class Found:
     #: None where Discord does not say.
     size: int | None
     content_type: str | None
+    #: As whoever sent it named the file.
+    name: str = ""
 
     def check(self) -> None:
         """Raises BadRequest for what is refused unseen."""
@@ -69,7 +71,7 @@ def _not_now() -> BadRequest:
 
 
 def attached(attachment: discord.Attachment) -> Found:
-    return Found(attachment.url, attachment.size, attachment.content_type)
+    return Found(attachment.url, attachment.size, attachment.content_type, attachment.filename)
 
 
 def in_message(message: discord.Message) -> Found | None:

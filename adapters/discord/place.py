@@ -5,6 +5,7 @@ from typing import Any
 
 import discord
 
+from bot.jobs import Treatment
 from bot.policy import Asker
 
 PLATFORM = "discord"
@@ -109,13 +110,16 @@ def _asker(
     private: bool,
 ) -> Asker:
     space = f"{PLATFORM}:{guild_id}" if guild_id is not None else f"{PLATFORM}:dm/{channel.id}"
+    for_adults = guild is not None and _is_for_adults(channel, guild)
     return Asker(
         requester=requester_of(user.id),
         space=space,
         place=str(_rule_channel(channel)),
         closed_to=None if guild_id is None or (known and _is_open(channel)) else f"{space}/{channel.id}",
         private=private,
-        age_restricted=guild is not None and _is_for_adults(channel, guild),
+        age_restricted=for_adults,
+        # Discord wants pictures for adults among adults alone.
+        treatment=Treatment.ALLOW if for_adults else Treatment.REFUSE,
         moderator=permissions.manage_messages or permissions.manage_guild,
         admin=permissions.manage_guild,
     )

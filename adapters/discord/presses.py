@@ -10,6 +10,7 @@ from adapters.discord import place as places
 from adapters.discord.buttons import view
 from adapters.discord.desk import Desk
 from adapters.discord.intake import Interaction, answer, in_time
+from adapters.discord.moderating import Moderating
 from adapters.discord.render import Button, Shown
 from adapters.discord.takedown import Takedown
 from adapters.discord.words import Words, words_for
@@ -32,6 +33,7 @@ class Presses:
         service: Service,
         desk: Desk,
         takedown: Takedown,
+        moderating: Moderating,
         later: Callable[[Callable[[], Awaitable[None]], str], None],
     ) -> None:
         self._service = service
@@ -51,6 +53,13 @@ class Presses:
             "confirm_forget": self._forget,
             "confirm_purge": self._purge,
             "keep": self._keep,
+            "why": moderating.why,
+            "report": moderating.ask_before_reporting,
+            "confirm_report": moderating.report,
+            "keep_quiet": self._keep_quiet,
+            "approve": moderating.approve,
+            "refuse": moderating.refuse,
+            "block": moderating.block,
         }
 
     def of(self, action: str) -> Press:
@@ -110,6 +119,10 @@ class Presses:
     async def _keep(self, interaction: Interaction, _: str) -> None:
         words = words_for(interaction.locale.value)
         await interaction.response.edit_message(content=words.say("kept"), view=None)
+
+    async def _keep_quiet(self, interaction: Interaction, _: str) -> None:
+        words = words_for(interaction.locale.value)
+        await interaction.response.edit_message(content=words.say("kept_quiet"), view=None)
 
 
 async def _unknown(interaction: Interaction, _: str) -> None:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adapters.chat.facts import details, how_far
+from adapters.chat.kept_back import NOTHING, KeptBack, of_kept_back
 from adapters.chat.text import fitting, length
 from adapters.discord.markdown import code, person, plain, quoted, small
 from adapters.discord.reports import recipe
 from adapters.discord.words import Words
+from bot.decisions import Report
 from bot.events import Progress, Queued, Started
 from bot.jobs import Failure, Image, Job, Refinement
 
@@ -20,6 +22,8 @@ __all__ = [
     "choice",
     "failed",
     "finished",
+    "kept_back",
+    "numbers_of",
     "offered",
     "painting",
     "person",
@@ -81,13 +85,28 @@ def restarting(job: Job, words: Words) -> Shown:
     return _underway(job, words.say("restarting"), words)
 
 
-def finished(job: Job, images: Sequence[Image], words: Words, seconds: float, notes: Sequence[str] = ()) -> Shown:
+def finished(
+    job: Job,
+    images: Sequence[Image],
+    words: Words,
+    seconds: float,
+    notes: Sequence[str] = (),
+    kept_back: KeptBack = NOTHING,
+) -> Shown:
     """`notes` are lines of their own; the image's or the set's buttons come with it."""
-    lines = [small(" · ".join(_details(job, images, words, seconds))), *notes]
+    lines = [small(" · ".join(_details(job, images, words, seconds))), *notes, *of_kept_back(kept_back, words)]
     if isinstance(job.request, Refinement):
         parent, strength = code(short(job.request.image_id)), float(job.request.strength)
         lines.insert(1, small(words.say("done.refined", image=parent, strength=strength)))
-    return Shown(_message(job, lines), _buttons(images, words))
+    why = (_why(job, words),) if kept_back else ()
+    return Shown(_message(job, lines), _buttons(job, images, words, why))
+
+
+def kept_back(job: Job, kept: KeptBack, words: Words) -> Shown:
+    """None of its images is shown; and so not what was asked for, either."""
+    retry = () if kept.held else (Button("retry", job.id, words.say("button.retry")),)
+    lines = [*of_kept_back(kept, words), small(_for(job, words))]
+    return Shown("\n".join(lines), ((_why(job, words), *retry),))
 
 
 def offered(job: Job, images: Sequence[Image], words: Words, seconds: float) -> Shown:
@@ -152,23 +171,66 @@ def _details(job: Job, images: Sequence[Image], words: Words, seconds: float) ->
     yield _for(job, words)
 
 
-def _buttons(images: Sequence[Image], words: Words) -> tuple[tuple[Button, ...], ...]:
+def report(report: Report, image: Image, where: str | None, words: Words) -> Shown:
+    """To moderators. `where` is a link to the message that shows the image, or will."""
+    lines = [words.say(f"report.{report.cause}", person=person(image.requester))]
+    if image.recipe is not None:
+        lines.append(f"> {quoted(image.recipe.prompt, PROMPT_SHOWN)}")
+    if where is not None:
+        lines.append(words.say("report.where", link=where))
+    lines.append(small(words.say("report.blocks")))
+    styles: Sequence[tuple[str, Style]] = (("approve", "primary"), ("refuse", "danger"), ("block", "danger"))
+    row = tuple(Button(action, image.id, words.say(f"button.{action}"), style) for action, style in styles)
+    return Shown("\n".join(lines), (row,))
+
+
+def report_question(images: Sequence[tuple[str, int | None]], words: Words) -> Shown:
+    """Whether to report one of these, which have numbers where they are several."""
+    row = [
+        Button(
+            "confirm_report",
+            image_id,
+            words.say("button.confirm_report" if number is None else "button.confirm_report.number", number=number),
+            "danger",
+        )
+        for image_id, number in images
+    ]
+    keep = Button("keep_quiet", images[0][0], words.say("button.keep_quiet"))
+    return Shown(words.say("confirm.report"), ((*row, keep),))
+
+
+def numbers_of(job: Job) -> dict[str, int]:
+    """Image ID -> its number in a set; a single image has none."""
+    several = len(job.image_ids) > 1
+    return {image_id: number for number, image_id in enumerate(job.image_ids, start=1)} if several else {}
+
+
+def _buttons(
+    job: Job, images: Sequence[Image], words: Words, more: tuple[Button, ...]
+) -> tuple[tuple[Button, ...], ...]:
     if not images:
         return ()
-    whole = tuple(Button(action, images[0].id, words.say(f"button.{action}")) for action in ("again", "recipe"))
-    if len(images) == 1:
+    again, recipe, report = (
+        Button(action, images[0].id, words.say(f"button.{action}")) for action in ("again", "recipe", "report")
+    )
+    numbers = numbers_of(job)
+    if not numbers:
         refine, vary, delete = (
             Button(action, images[0].id, words.say(f"button.{action}"), style) for action, style in ACTIONS
         )
-        return ((refine, vary, *whole, delete),)
+        return ((refine, vary, again, delete), (recipe, report, *more))
     each = [
         tuple(
-            Button(action, image.id, words.say(f"button.{action}.number", number=number), style)
-            for number, image in enumerate(images, start=1)
+            Button(action, image.id, words.say(f"button.{action}.number", number=numbers[image.id]), style)
+            for image in images
         )
         for action, style in ACTIONS
     ]
-    return (*each, whole)
+    return (*each, (again, recipe, report, *more))
+
+
+def _why(job: Job, words: Words) -> Button:
+    return Button("why", job.id, words.say("button.why"))
 
 
 def _for(job: Job, words: Words) -> str:

@@ -41,7 +41,7 @@ class MessageScreen:
         return Note(self.way, self.message.channel.id, self.message.id, self.gone)
 
     async def show(self, shown: Shown, pictures: Sequence[Picture]) -> None:
-        files = [_file(picture) for picture in pictures]
+        files = [file_of(picture) for picture in pictures]
         with told_apart():
             await self.message.edit(content=shown.content, view=view(shown), attachments=files)
 
@@ -164,7 +164,7 @@ def _webhook(client: discord.Client, origin: Origin) -> discord.Webhook:
 
 async def edit_response(webhook: discord.Webhook, shown: Shown, pictures: Sequence[Picture]) -> int:
     original: Any = "@original"
-    files = [_file(picture) for picture in pictures]
+    files = [file_of(picture) for picture in pictures]
     with told_apart():
         message = await webhook.edit_message(
             original, content=shown.content, view=view(shown), attachments=files, allowed_mentions=NOBODY
@@ -172,5 +172,5 @@ async def edit_response(webhook: discord.Webhook, shown: Shown, pictures: Sequen
     return message.id
 
 
-def _file(picture: Picture) -> discord.File:
+def file_of(picture: Picture) -> discord.File:
     return discord.File(io.BytesIO(picture.content), picture.name, description=picture.alt_text)

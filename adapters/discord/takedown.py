@@ -15,11 +15,12 @@ from adapters.discord.mishaps import told_apart
 from adapters.discord.origin import Note, Origin
 from adapters.discord.place import PLATFORM
 from adapters.discord.screens import reopened
+from adapters.discord.uploads import COVERED
 from bot.jobs import Belongings, Delivery, Message
 from bot.service import Service
 
 #: Buttons that belong to all images of a message.
-OF_ALL = ("again", "recipe")
+OF_ALL = ("again", "recipe", "report")
 #: For each message, where nobody waits for it.
 TRIES = 6
 
@@ -74,6 +75,11 @@ class Takedown:
                 await message.delete()
 
 
+def image_in(filename: str) -> str:
+    """The ID of the image that a file of ours shows."""
+    return PurePath(filename).stem.removeprefix(COVERED)
+
+
 async def _without(message: discord.Message, left: Sequence[str]) -> None:
     view = discord.ui.View.from_message(message, timeout=None)
     for item in view.children:
@@ -87,5 +93,5 @@ async def _without(message: discord.Message, left: Sequence[str]) -> None:
         else:
             view.remove_item(item)
     view.stop()
-    kept = [attachment for attachment in message.attachments if PurePath(attachment.filename).stem in left]
+    kept = [attachment for attachment in message.attachments if image_in(attachment.filename) in left]
     await message.edit(attachments=kept, view=view)

@@ -12,11 +12,13 @@ from adapters.discord.origin import Origin
 from adapters.discord.screens import Way
 from adapters.discord.words import Words
 from bot.errors import ImageFileLost
-from bot.jobs import Failure, Image
+from bot.jobs import Failure, Image, Job, Treatment
 from bot.service import Service
 
 T = TypeVar("T")
 
+#: How the name of a file begins that Discord covers until somebody presses it.
+COVERED = "SPOILER_"
 #: Bytes of a request to Discord, all files together, less what the text around them takes.
 REQUEST_MOST = 25 * 2**20 - 2**16
 
@@ -36,6 +38,7 @@ def filesize_limit(client: discord.Client, way: Way, origin: Origin) -> int:
 
 async def put(
     service: Service,
+    job: Job,
     images: Sequence[Image],
     limit: int,
     words: Words,
@@ -44,7 +47,7 @@ async def put(
     """Shows them, each in at most `limit` bytes, or in fewer where Discord takes fewer. Raises what `show` does."""
     limit = min(limit, REQUEST_MOST // len(images))
     while True:
-        pictures, lines = await pictures_of(service, images, limit, words)
+        pictures, lines = await pictures_of(service, job, images, limit, words)
         try:
             return await show(pictures, lines)
         except TooLarge as error:
@@ -54,20 +57,23 @@ async def put(
 
 
 async def pictures_of(
-    service: Service, images: Sequence[Image], limit: int, words: Words
+    service: Service, job: Job, images: Sequence[Image], limit: int, words: Words
 ) -> tuple[list[Picture], list[str]]:
     """Each in at most `limit` bytes; and lines about those that cannot be shown."""
     pictures, lines = [], []
-    several = len(images) > 1
-    for number, image in enumerate(images, start=1):
+    numbers = render.numbers_of(job)
+    for image in images:
+        number = numbers.get(image.id)
+        several = number is not None
         try:
             encoded = await service.encoded(image, limit)
         except ImageFileLost as error:
             lines.append(words.failure(Failure(error.code, str(error))))
             continue
         if encoded is not None:
-            alt_text = render.alt_text(image, number if several else None, words)
-            pictures.append(Picture(f"{image.id}.{encoded.suffix}", encoded.bytes, alt_text))
+            alt_text = render.alt_text(image, number, words)
+            covered = COVERED if image.flagged and job.treatment is Treatment.SPOILER else ""
+            pictures.append(Picture(f"{covered}{image.id}.{encoded.suffix}", encoded.bytes, alt_text))
         elif link := service.link(image):
             lines.append(words.say("link.number" if several else "link", number=number, link=link))
         else:

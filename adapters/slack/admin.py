@@ -1,8 +1,7 @@
 """`/limner` and `/limner-status`: what admins set, and what everyone may know of Limner and of themselves."""
 
 import difflib
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -10,15 +9,26 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 import bot
-from adapters.chat.mishaps import Passing, Unreachable
 from adapters.chat.refusals import Unclear
+from adapters.chat.reports import Reports
 from adapters.chat.words import channels
 from adapters.slack import render, reports
+from adapters.slack.arguments import (
+    REPEATED,
+    Act,
+    channels_in,
+    check_nothing_left,
+    not_understood,
+    options_in,
+    parted,
+    person_in,
+)
 from adapters.slack.blocks import Shown
 from adapters.slack.desk import Ask, Desk
-from adapters.slack.people import PLATFORM, requester_of, talk_with
+from adapters.slack.governing import Governing
+from adapters.slack.handing import handed
+from adapters.slack.people import PLATFORM, requester_of
 from adapters.slack.tokens import unescaped
-from adapters.slack.uploads import sent
 from adapters.slack.words import Words, words_for
 from bot.policy import Asker, Rules
 from bot.service import Service
@@ -27,24 +37,15 @@ from bot.service import Service
 VERSIONS = {name: version(name) for name in ("slack-bolt", "diffusers", "torch")}
 #: Bytes of an export; Slack takes more.
 EXPORT_MOST = 2**30
-PERSON = re.compile(r"<@(?P<user>[UW][A-Z0-9]{1,20})(?:\|[^>]*)?>")
-CHANNEL = re.compile(r"<#(?P<channel>[CG][A-Z0-9]{1,20})(?:\|[^>]*)?>")
-#: Phones make one dash of two hyphens.
-OPTION = re.compile(r"(?:--|[\u2013\u2014])(?P<name>[a-z]+)(?:=|\s+)(?P<number>-?[0-9]{1,20})(?!\S)", re.IGNORECASE)
 RULES = {"jobs": "jobs_each", "images": "images_most", "steps": "steps_most"}
 #: Of any of those, and of an age.
 LIMIT_MOST, DAYS_MOST = 1000, 36_500
-#: Characters of what is not understood that an answer repeats.
-REPEATED = 80
-
-#: Takes who asks, in which words, and what follows the command's word.
-Act = Callable[[Asker, Words, str], Awaitable[Shown]]
 
 
 class Admin:
     """Every command answers privately."""
 
-    def __init__(self, client: AsyncWebClient, service: Service, desk: Desk) -> None:
+    def __init__(self, client: AsyncWebClient, service: Service, desk: Desk, reports: Reports) -> None:
         self._client = client
         self._service = service
         self._desk = desk
@@ -62,6 +63,7 @@ class Admin:
             "limits": self._limits,
             "channels": self._channels,
             "purge": self._purge,
+            **Governing(client, service, desk, reports).acts,
         }
 
     async def status(self, ask: Ask) -> None:
@@ -109,26 +111,13 @@ class Admin:
         belongings, export = await self._service.export(asker, EXPORT_MOST)
         key = "mydata" if export.complete else "mydata.partly"
         text = words.say(key, images=len(belongings.images), jobs=len(belongings.jobs))
-        user = asker.requester.partition(":")[2]
-        await self._send(user, export.zip, text)
+        await handed(self._client, asker, "limner-mydata.zip", export.zip, text, "mydata")
         return render.answer(words.say("mydata.sent"))
-
-    async def _send(self, user: str, content: bytes, text: str) -> None:
-        """Raises Unclear where it did not arrive."""
-        key = "no_direct_messages.file"
-        try:
-            direct = await talk_with(self._client, user)
-            key = "mydata.not_sent"
-            await sent(self._client, "limner-mydata.zip", content, text, direct)
-        except Unreachable as error:
-            raise Unclear(key, why=error) from error
-        except Passing as error:
-            raise Unclear("mydata.not_now") from error
 
     async def _forget(self, asker: Asker, words: Words, rest: str) -> Shown:
         check_nothing_left(rest, words)
         belongings = await self._service.belongings(asker)
-        if not belongings.jobs and not belongings.images:
+        if belongings.empty:
             return render.answer(words.say("confirm.forget.nothing"))
         question = words.say("confirm.forget", images=len(belongings.images), jobs=len(belongings.jobs))
         # The subject is for the form alone: who presses is who is forgotten.
@@ -221,56 +210,7 @@ class Admin:
         return render.confirmation(question, "purge", f"{days}/{user or ''}", words)
 
 
-def person_in(text: str, word: str, words: Words) -> str:
-    """The only one who is named. Raises Unclear."""
-    rest, people = parted(text)
-    if len(people) != 1:
-        raise Unclear("command.one_person" if people else "command.no_person", word=word)
-    check_nothing_left(rest, words)
-    return people[0]
-
-
-def parted(text: str) -> tuple[str, list[str]]:
-    """What is said besides, and the IDs of the people who are named."""
-    return PERSON.sub(" ", text), list(dict.fromkeys(found["user"] for found in PERSON.finditer(text)))
-
-
-def channels_in(text: str, asker: Asker) -> frozenset[str]:
-    """Without any, the one in which is asked. Raises Unclear."""
-    named = frozenset(found["channel"] for found in CHANNEL.finditer(text))
-    if CHANNEL.sub("", text).strip(" ,\n\t"):
-        raise Unclear("command.no_channel")
-    # Direct messages are no channel that could be listed.
-    if not named and not asker.place.startswith(("C", "G")):
-        raise Unclear("command.no_channel")
-    return named or frozenset({asker.place})
-
-
 def listed_in(rules: Rules, words: Words) -> str:
     if not rules.places:
         return words.say("channels.everywhere")
     return words.say("channels.allowed", channels=channels(sorted(rules.places)))
-
-
-def options_in(text: str, words: Words, most: Mapping[str, int]) -> dict[str, int]:
-    """Of those that there are, which go from 0 to their most. Raises Unclear for everything else that is said."""
-    given: dict[str, int] = {}
-    for found in OPTION.finditer(text):
-        name, number = found["name"].lower(), int(found["number"])
-        if name not in most or name in given:
-            raise not_understood(found[0], words)
-        if not 0 <= number <= most[name]:
-            raise Unclear("command.range", option=name, most=most[name])
-        given[name] = number
-    check_nothing_left(OPTION.sub(" ", text), words)
-    return given
-
-
-def check_nothing_left(text: str, words: Words) -> None:
-    """Raises Unclear."""
-    if text.strip():
-        raise not_understood(text, words)
-
-
-def not_understood(text: str, words: Words) -> Unclear:
-    return Unclear("command.too_much", text=words.quoted(unescaped(text.strip()), REPEATED))

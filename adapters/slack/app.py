@@ -19,12 +19,16 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.chat.deliveries import Tempo
 from adapters.chat.memory import Seen
 from adapters.chat.mishaps import Mishap
+from adapters.chat.reports import Reports
 from adapters.slack.admin import Admin
+from adapters.slack.board import Board
 from adapters.slack.delivery import deliveries
 from adapters.slack.desk import Ask, Desk
 from adapters.slack.door import Door
+from adapters.slack.filing import Filing
 from adapters.slack.home import Home
-from adapters.slack.people import People
+from adapters.slack.moderating import Moderating
+from adapters.slack.people import PLATFORM, People
 from adapters.slack.presses import Presses
 from adapters.slack.takedown import Takedown
 from adapters.slack.window import About, Filled
@@ -66,13 +70,20 @@ class LimnerApp:
     ) -> None:
         self._service = service
         self._client = client
-        self.deliveries = deliveries(client, service, clock, tempo or Tempo())
+        tempo = tempo or Tempo()
+        filing = Filing(client, service, tempo.retry)
+        takedown = Takedown(client, service, tempo.retry)
+        board = Board(client, service, filing, takedown, tempo.retry)
+        reports = Reports(PLATFORM, service, board.post, board.take_back)
+        self._reporting: asyncio.Task[None] | None = None
+        self.deliveries = deliveries(client, service, clock, tempo, reports, filing)
         self.acknowledgement = service.telemetry.metrics.acknowledgement.labels(self.deliveries.platform)
         people = People(client, admins)
         self.desk = Desk(client, service, self.deliveries, people)
         self._home = Home(client, service, people)
-        self._admin = Admin(client, service, self.desk)
-        self._presses = Presses(service, self.desk, Takedown(client, service, self.deliveries.tempo.retry))
+        self._admin = Admin(client, service, self.desk, reports)
+        moderating = Moderating(client, service, self.desk, self.deliveries, board, filing, takedown)
+        self._presses = Presses(service, self.desk, takedown, moderating)
         self._seen = Seen()
         #: By the ID of what was done.
         self._work: dict[str, asyncio.Task[None]] = {}
@@ -103,6 +114,11 @@ class LimnerApp:
         self._itself.known_as = AuthorizeResult.from_auth_test_response(
             bot_token=client.token, auth_test_response=answer
         )
+
+    async def begin(self) -> None:
+        """Once Slack can be reached: what an earlier life of the program owes, and reports, until it is finished."""
+        await self.deliveries.take_up()
+        self._reporting = asyncio.create_task(self.deliveries.reports.run(), name="slack reports")
 
     async def _once_known(self, body: Body, next: Callable[[], Awaitable[BoltResponse]]) -> BoltResponse:
         """Until then Slack shall come again, but may see that the address is the right one."""
@@ -230,6 +246,9 @@ class LimnerApp:
         for request in list(self._work.values()):
             request.cancel()
         await self.deliveries.finish(limit)
+        if self._reporting is not None:
+            self._reporting.cancel()
+            await asyncio.wait([self._reporting])
 
 
 def ask_of(body: Body) -> Ask:

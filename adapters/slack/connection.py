@@ -91,7 +91,7 @@ class SlackConnection:
             return
         self._taken_up = True
         log.info("slack connected", name=self._app.desk.bot_name, by=by)
-        await self._app.deliveries.take_up()
+        await self._app.begin()
 
     async def _in_the_end(self, connect: Callable[[], Awaitable[T]]) -> T:
         while True:

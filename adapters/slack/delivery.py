@@ -5,65 +5,62 @@ alone: an edit may be repeated, and after a lost answer nobody can tell whether 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.chat.deliveries import Deliveries, Tempo
-from adapters.chat.delivery import Delivery, Picture
+from adapters.chat.delivery import Delivery
 from adapters.chat.facts import seconds_of
+from adapters.chat.kept_back import NOTHING, KeptBack
 from adapters.chat.mishaps import Mishap, Unreachable
+from adapters.chat.reports import Reports
 from adapters.chat.watch import Stopped
 from adapters.slack import render
 from adapters.slack.blocks import Shown
+from adapters.slack.filing import COVERED, Filing
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Note, Origin
 from adapters.slack.people import PLATFORM, talk_with
-from adapters.slack.uploads import FILE_GONE, begun, completed, shared, until_processed
+from adapters.slack.screen import MessageScreen
+from adapters.slack.uploads import (
+    FILE_GONE,
+    FILE_MOST,
+    NOT_SHOWN,
+    begun,
+    completed,
+    shared,
+    shown_in_time,
+    until_processed,
+)
 from adapters.slack.words import words_for
 from bot.errors import ImageFileLost
 from bot.events import Cancelled, Event, Failed, Progress, Queued, Started
 from bot.jobs import Failure, Image, Job, Message
 from bot.service import Service
 
-#: Bytes of a file; Slack takes more, and no image of ours is that large.
-FILE_MOST = 2**30
-#: Slack's error where it does not show a file in a block, or not yet.
-NOT_SHOWN = "invalid_blocks"
-#: How often it is tried all the same.
-SHOWN_TRIES = 5
 #: Seconds that a message gets to be posted and noted when the program stops.
 POSTING_MOST = 5.0
 
 log = structlog.get_logger(__name__)
 
 
-def deliveries(client: AsyncWebClient, service: Service, clock: Callable[[], float], tempo: Tempo) -> Deliveries:
+def deliveries(
+    client: AsyncWebClient,
+    service: Service,
+    clock: Callable[[], float],
+    tempo: Tempo,
+    reports: Reports,
+    filing: Filing,
+) -> Deliveries:
     def make(all_of_them: Deliveries, job: Job, note: str, again: bool) -> SlackDelivery:
-        return SlackDelivery(client, all_of_them, job, Note.from_text(note), again=again)
+        return SlackDelivery(client, all_of_them, job, Note.from_text(note), filing, again=again)
 
-    return Deliveries(PLATFORM, make, service, clock, tempo)
-
-
-@dataclass(frozen=True, slots=True)
-class MessageScreen:
-    client: AsyncWebClient
-    note: Note
-
-    async def show(self, shown: Shown, pictures: Sequence[Picture]) -> None:
-        """Previews are left out: each would be a file of its own."""
-        with told_apart():
-            await self.client.chat_update(
-                channel=self.note.channel, ts=self.note.ts, text=shown.text, blocks=shown.blocks
-            )
-
-    async def remove(self) -> None:
-        with told_apart():
-            await self.client.chat_delete(channel=self.note.channel, ts=self.note.ts)
+    return Deliveries(PLATFORM, make, service, clock, tempo, reports)
 
 
 class SlackDelivery(Delivery[Shown]):
@@ -71,17 +68,29 @@ class SlackDelivery(Delivery[Shown]):
     edits_at_once = 1
 
     def __init__(
-        self, client: AsyncWebClient, all_of_them: Deliveries, job: Job, note: Note | None, *, again: bool
+        self,
+        client: AsyncWebClient,
+        all_of_them: Deliveries,
+        job: Job,
+        note: Note | None,
+        filing: Filing,
+        *,
+        again: bool,
     ) -> None:
         self._client = client
+        self._filing = filing
+        #: Files that others noted of its images.
+        self._covered: Mapping[str, str] = {}
+        self._uncovered: Mapping[str, str] = {}
         self._origin = Origin.from_text(job.origin)
         self._words = words_for(self._origin.locale)
         self._files = dict(note.files) if note else {}
         self._apart = note is not None and note.apart
+        self._kept_back = NOTHING
         #: The message with the pictures, where they came apart.
         self._pictures: MessageScreen | None = None
         ways = ["direct"] if self._origin.private else ["post", "direct"]
-        if note:
+        if note and note.way:
             ways = ways[ways.index(note.way) :]
         super().__init__(all_of_them, job, note if note and note.ts else None, ways, job.space, again=again)
         self.gone = note.gone if note else ""
@@ -108,8 +117,10 @@ class SlackDelivery(Delivery[Shown]):
             answer = await self._client.chat_postMessage(
                 channel=channel, thread_ts=thread or None, text=shown.text, blocks=shown.blocks
             )
-        note = self._note_of(way, channel, str(answer["ts"]), thread)
-        await self._written(lambda: self.service.note(self.job.id, note.to_text()))
+        async with self._filing.writing:
+            await self._read_others()
+            note = self._note_of(way, channel, str(answer["ts"]), thread)
+            await self._written(lambda: self.service.note(self.job.id, note.to_text()))
         return note
 
     async def _target(self, way: str) -> tuple[str, str]:
@@ -127,6 +138,8 @@ class SlackDelivery(Delivery[Shown]):
             files=dict(self._files),
             apart=self._apart,
             gone=self.gone,
+            covered=self._covered,
+            uncovered=self._uncovered,
         )
 
     async def reopened(self, note: Note) -> MessageScreen:
@@ -148,10 +161,14 @@ class SlackDelivery(Delivery[Shown]):
             case _:
                 raise AssertionError(f"{event} has pictures")
 
-    async def put_images(self, images: Sequence[Image]) -> Note:
-        if not self.has_message:
-            await self.put(render.coming(self.job, self._words, self._origin.name), [])
-        note = await (self._put_apart(images) if self._apart else self._put_together(images))
+    async def put_images(self, images: Sequence[Image], kept_back: KeptBack) -> Note:
+        self._kept_back = kept_back
+        if not images:
+            note: Note = await self.put(render.kept_back(self.job, kept_back, self._words, self._origin.name), [])
+        else:
+            if not self.has_message:
+                await self.put(render.coming(self.job, self._words, self._origin.name), [])
+            note = await (self._put_apart(images) if self._apart else self._put_together(images))
         # Of images that were deleted meanwhile.
         for image_id in self._files.keys() - {image.id for image in images}:
             await self._removed(self._files.pop(image_id))
@@ -181,19 +198,14 @@ class SlackDelivery(Delivery[Shown]):
         return shown, lines
 
     async def _put_in_blocks(self, shown: Sequence[tuple[Image, str | None]], lines: Sequence[str]) -> Note:
-        """A file that was processed just now may be none yet for blocks. Raises Unreachable."""
-        for tries in range(1, SHOWN_TRIES + 1):
-            try:
-                return await self._put_finished(shown, lines)
-            except Unreachable as error:
-                if str(error) != NOT_SHOWN or tries == SHOWN_TRIES:
-                    raise
-            await asyncio.sleep(self.all.tempo.retry * 2**tries / 2)
-        raise AssertionError("the last try returns or raises")
+        """Raises Unreachable."""
+        return await shown_in_time(lambda: self._put_finished(shown, lines), self.all.tempo.retry)
 
     async def _put_finished(self, shown: Sequence[tuple[Image, str | None]], lines: Sequence[str]) -> Note:
         seconds = seconds_of(self.job, [image for image, _ in shown])
-        finished = render.finished(self.job, shown, self._words, seconds, lines, name=self._origin.name)
+        finished = render.finished(
+            self.job, shown, self._words, seconds, lines, name=self._origin.name, kept_back=self._kept_back
+        )
         note: Note = await self.put(finished, [])
         return note
 
@@ -201,6 +213,8 @@ class SlackDelivery(Delivery[Shown]):
         """Files with a message of their own, which they get once; the job's own message keeps the buttons."""
         if not self._apart:
             await self._upload_apart(images)
+        elif late := [image for image in images if image.id not in self._files]:
+            await self._begin(late)
         lines, ts = [], ""
         if files := [image for image in images if image.id in self._files]:
             try:
@@ -215,16 +229,19 @@ class SlackDelivery(Delivery[Shown]):
     async def _upload_apart(self, images: Sequence[Image]) -> None:
         """Those that can be uploaded, anew: Slack shares a file as it completes it."""
         seen_by_nobody, self._files = self._files, {}
-        for image in images:
-            with suppress(ImageFileLost, Unreachable):
-                self._files[image.id] = await self._begun(image)
         self._apart = True
-        await self.keep_note(self._noted)
+        await self._begin(images)
         for file_id in seen_by_nobody.values():
             try:
                 await self._delete(file_id)
             except Mishap as error:
                 log.info("a file that nobody sees stays", job=self.job.id, why=str(error))
+
+    async def _begin(self, images: Sequence[Image]) -> None:
+        for image in images:
+            with suppress(ImageFileLost, Unreachable):
+                self._files[image.id] = await self._begun(image)
+        await self._keep_files()
 
     async def _shared(self, images: Sequence[Image]) -> str:
         """Raises Unreachable."""
@@ -266,22 +283,36 @@ class SlackDelivery(Delivery[Shown]):
             else:
                 return noted
         file_id = self._files[image.id] = await self._begun(image)
-        await self.keep_note(self._noted)
+        await self._keep_files()
         await self.tried(lambda: completed(self._client, file_id))
         return file_id
 
     async def _begun(self, image: Image) -> str:
-        encoded = await self.service.encoded(image, FILE_MOST)
+        covered = render.is_covered(self.job, image)
+        encoded = await (self.service.covered(image) if covered else self.service.encoded(image, FILE_MOST))
         assert encoded is not None
-        alt_text = render.alt_text(image, None, self._words)
-        name, content = f"{image.id}.{encoded.suffix}", encoded.bytes
+        alt_text = render.alt_text(image, None, self._words, covered=covered)
+        name, content = f"{COVERED if covered else ''}{image.id}.{encoded.suffix}", encoded.bytes
         file_id: str = await self.tried(lambda: begun(self._client, name, content, alt_text))
         return file_id
+
+    async def _keep_files(self) -> None:
+        async with self._filing.writing:
+            await self._read_others()
+            await self.keep_note(self._noted)
+
+    async def _read_others(self) -> None:
+        """What was noted besides stays noted."""
+        note = await self._written(lambda: self._filing.note_of(self.job.id))
+        if note is not None:
+            self._covered, self._uncovered = note.covered, note.uncovered
 
     def _noted(self, note: Any) -> Note:
         if not isinstance(note, Note):
             return self._note_of(self.way, "", "", "")
-        return replace(note, files=dict(self._files), apart=self._apart)
+        return replace(
+            note, files=dict(self._files), apart=self._apart, covered=self._covered, uncovered=self._uncovered
+        )
 
     def _missing(self, image: Image, error: ImageFileLost | Unreachable) -> str:
         if isinstance(error, ImageFileLost):

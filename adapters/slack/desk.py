@@ -19,7 +19,7 @@ from adapters.slack.meant import Meant, is_number, parted
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Origin
 from adapters.slack.people import PLATFORM, People, Room, Someone, asker_of, talk_with
-from adapters.slack.pictures import fetched, picture_of
+from adapters.slack.pictures import fetched, known, picture_of
 from adapters.slack.tokens import as_typed, people_in
 from adapters.slack.views import refine_modal
 from adapters.slack.window import About, Filled, why_without
@@ -318,6 +318,9 @@ class Desk:
     async def someone(self, user: str) -> Someone:
         return await self._people.someone(user)
 
+    async def room(self, channel: str) -> Room:
+        return await self._people.room(channel)
+
     async def asker(self, ask: Ask) -> tuple[Asker, Someone]:
         someone, room = await self._people.someone(ask.user), await self._people.room(ask.channel)
         return asker_of(ask.team, ask.user, ask.channel, room, someone), someone
@@ -333,7 +336,9 @@ class Desk:
 
     async def _refine_picture(self, file: Mapping[str, Any], typed: Typed, asker: Asker, origin: str) -> Job:
         """The picture is kept only where the job is accepted."""
-        image = await self._service.bring(await fetched(file, self._client), asker)
+        found = await known(file, self._client)
+        content = await fetched(found, self._client)
+        image = await self._service.bring(content, asker, str(found.get("name") or ""))
         try:
             return await self._refine(image, typed, asker, origin)
         except Exception:

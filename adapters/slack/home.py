@@ -8,6 +8,7 @@ from adapters.chat.mishaps import Unreachable
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Note
 from adapters.slack.people import People, asker_of
+from adapters.slack.render import is_covered
 from adapters.slack.views import IMAGES_SHOWN, View, home
 from adapters.slack.words import words_for
 from bot.errors import Refused
@@ -30,11 +31,13 @@ class Home:
         """As it is now. Raises mishaps."""
         someone = await self._people.someone(user)
         asker = asker_of(team, user, user, await self._people.room(user), someone)
-        images = [(image, await self._file_of(image)) for image in await self._service.own_images(asker, IMAGES_SHOWN)]
+        own = await self._service.own_images(asker, IMAGES_SHOWN)
+        images = [(image, await self._file_of(image)) for image in own]
+        covered = [image.id for image in own if await self._is_covered(image)]
         waiting = await self._waiting(asker)
         words = words_for(someone.locale)
         try:
-            await self._publish(user, home(images, waiting, words, admin=asker.admin))
+            await self._publish(user, home(images, waiting, words, admin=asker.admin, covered=covered))
         except Unreachable as error:
             if str(error) not in NOT_SHOWN:
                 raise
@@ -45,6 +48,12 @@ class Home:
     async def _publish(self, user: str, view: View) -> None:
         with told_apart():
             await self._client.views_publish(user_id=user, view=view)
+
+    async def _is_covered(self, image: Image) -> bool:
+        """Its file is a blur, as where it was asked for."""
+        if not image.flagged or image.job_id is None:
+            return False
+        return is_covered(await self._service.job(image.job_id, Asker(image.requester, image.space)), image)
 
     async def _file_of(self, image: Image) -> str | None:
         note = Note.from_text(await self._service.noted(image.job_id)) if image.job_id else None

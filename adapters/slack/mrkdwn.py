@@ -6,6 +6,7 @@ without width. Prompts stand in rich text or plain text, where nothing formats, 
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from adapters.chat.text import CUT, NO_SPACE, cut, tamed
 
@@ -37,6 +38,13 @@ def when(timestamp: int) -> str:
     """A time of day, as the reader's clock has it; in UTC where a client cannot tell."""
     hours, minutes = divmod(timestamp // 60 % (24 * 60), 60)
     return f"<!date^{timestamp}^{{time}}|{hours:02}:{minutes:02} UTC>"
+
+
+def moment(timestamp: float) -> str:
+    """A day and a time of day."""
+    seconds = int(timestamp)
+    told = datetime.fromtimestamp(seconds, UTC)
+    return f"<!date^{seconds}^{{date_short}} {{time}}|{told:%Y-%m-%d %H:%M} UTC>"
 
 
 def _escaped(line: str) -> Iterator[str]:

@@ -33,17 +33,31 @@ class Origin:
 class Note:
     """Where the message of a job is, and which files were uploaded for it."""
 
+    #: "" where other files were noted first.
     way: str
     channel: str
     #: "" before there is a message.
     ts: str
     thread: str
-    #: Image ID -> Slack's file.
+    #: Image ID -> Slack's file in the message of the job.
     files: Mapping[str, str] = field(default_factory=dict)
+    #: Image ID -> the file that covers it in the message to moderators.
+    covered: Mapping[str, str] = field(default_factory=dict)
+    #: Image ID -> the file that shows it to those who uncover it.
+    uncovered: Mapping[str, str] = field(default_factory=dict)
     #: They come with a message of their own, as Slack showed them in no block.
     apart: bool = False
     #: Why it is not on the first way; "" where it is.
     gone: str = ""
+
+    def files_of(self, image_id: str) -> list[str]:
+        """All that show it, wherever."""
+        everywhere = (self.files, self.covered, self.uncovered)
+        return [files[image_id] for files in everywhere if image_id in files]
+
+    @property
+    def all_files(self) -> list[str]:
+        return [*self.files.values(), *self.covered.values(), *self.uncovered.values()]
 
     def to_text(self) -> str:
         return json.dumps(asdict(self))

@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.mishaps import code_of, told_apart
+from bot.jobs import Treatment
 from bot.policy import Asker
 
 PLATFORM = "slack"
@@ -164,5 +165,7 @@ def asker_of(
         outsider=outsider,
         moderator=admin,
         admin=admin,
+        # Slack has no channels for adults.
+        treatment=Treatment.REFUSE,
         asked_by=asked_by,
     )

@@ -37,10 +37,15 @@ def picture_of(files: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return pictures[0]
 
 
-async def fetched(file: Mapping[str, Any], client: AsyncWebClient) -> bytes:
-    """Raises BadRequest, Unclear or Passing."""
+async def known(file: Mapping[str, Any], client: AsyncWebClient) -> Mapping[str, Any]:
+    """With all that Slack tells of it. Raises BadRequest, Unclear or Passing."""
     if file.get("file_access") == LOOK_UP:
-        file = picture_of([await _looked_up(file, client)])
+        return picture_of([await _looked_up(file, client)])
+    return file
+
+
+async def fetched(file: Mapping[str, Any], client: AsyncWebClient) -> bytes:
+    """One that is known. Raises BadRequest, Unclear or Passing."""
     if int(file.get("size") or 0) > BYTES_MAX:
         raise too_large()
     address = str(file.get("url_private") or "")

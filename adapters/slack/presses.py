@@ -1,7 +1,7 @@
 """What a press does that ends or erases. Erasing is asked for once more, and answered where that was asked."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 import aiohttp
@@ -13,6 +13,7 @@ from adapters.chat.mishaps import why
 from adapters.chat.refusals import Unclear, explained
 from adapters.slack import render
 from adapters.slack.desk import ANSWER_MOST, Ask, Desk
+from adapters.slack.moderating import HOW, Moderating
 from adapters.slack.origin import Note
 from adapters.slack.people import PLATFORM, requester_of
 from adapters.slack.takedown import Takedown
@@ -27,15 +28,26 @@ PURGED = re.compile(r"([0-9]{1,5})/([UW][A-Z0-9]{1,20})?")
 
 log = structlog.get_logger(__name__)
 
+#: Takes the subject and who asks, and answers them.
+Press = Callable[[str, Ask], Awaitable[None]]
 #: Takes the subject and who asks, and returns what is said instead of the question, and what must go from Slack.
 Confirmed = Callable[[str, Asker, Words], Awaitable[tuple[str, Belongings | None]]]
 
 
 class Presses:
-    def __init__(self, service: Service, desk: Desk, takedown: Takedown) -> None:
+    def __init__(self, service: Service, desk: Desk, takedown: Takedown, moderating: Moderating) -> None:
         self._service = service
         self._desk = desk
         self._takedown = takedown
+        self._moderating = moderating
+        #: Buttons that ask or tell.
+        self._told: Mapping[str, Press] = {
+            "delete": self._ask_whether_to_delete,
+            "report": moderating.ask_before_reporting,
+            "why": moderating.why,
+            "show": moderating.show,
+            "look": moderating.look,
+        }
         #: Questions that were answered.
         self._answered = Seen()
         self._confirmed: dict[str, Confirmed] = {
@@ -43,12 +55,16 @@ class Presses:
             "confirm_forget": self._forget,
             "confirm_purge": self._purge,
             "keep": self._keep,
+            "confirm_report": moderating.report,
+            "keep_quiet": self._keep_quiet,
         }
 
     async def do(self, action: str, subject: str, ask: Ask, ts: str) -> None:
         """`ts`: of the message that was pressed; "" outside of messages. Raises Refused."""
-        if action == "delete":
-            await self._ask_whether_to_delete(subject, ask)
+        if (told := self._told.get(action)) is not None:
+            await told(subject, ask)
+        elif action in HOW:
+            await self._moderating.judge(action, subject, ask, ts)
         elif (confirmed := self._confirmed.get(action)) is None:
             raise Unclear("unknown_button")
         elif self._answered.first_time(f"{ask.channel}/{ts}"):
@@ -97,6 +113,9 @@ class Presses:
 
     async def _keep(self, subject: str, asker: Asker, words: Words) -> tuple[str, None]:
         return words.say("kept"), None
+
+    async def _keep_quiet(self, subject: str, asker: Asker, words: Words) -> tuple[str, None]:
+        return words.say("kept_quiet"), None
 
     async def _delete(self, image_id: str, asker: Asker, words: Words) -> tuple[str, None]:
         """What is said tells whether Slack still shows it, and so it is taken down before."""

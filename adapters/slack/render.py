@@ -6,13 +6,15 @@ People are told by `name`, as their profile shows it: a mention would notify the
 from collections.abc import Iterator, Mapping, Sequence
 
 from adapters.chat.facts import details, how_far
+from adapters.chat.kept_back import NOTHING, KeptBack, of_kept_back
 from adapters.chat.text import fitting, length
 from adapters.slack import blocks
 from adapters.slack.blocks import Button, Shown, Style, actions, context, picture, quote, section, small
 from adapters.slack.mrkdwn import code, plain, quoted, when
 from adapters.slack.words import Words
+from bot.decisions import Report
 from bot.events import Progress, Queued, Started
-from bot.jobs import Failure, Image, Job, Refinement
+from bot.jobs import Failure, Image, Job, Refinement, Treatment
 
 #: Characters of a prompt that a message shows; the recipe shows more.
 PROMPT_SHOWN = 600
@@ -54,25 +56,37 @@ def finished(
     notes: Sequence[str] = (),
     *,
     name: str,
+    kept_back: KeptBack = NOTHING,
 ) -> Shown:
     """`images` come with their Slack files; where there is None, a note tells of it. `notes` are lines of mrkdwn."""
     numbers = numbers_of(job)
     shown = [quote(job.request.prompt, PROMPT_SHOWN)]
     for image, file_id in images:
         number = numbers.get(image.id)
+        covered = is_covered(job, image)
         if file_id is not None:
-            shown.append(picture(file_id, alt_text(image, number, words), title(image, number, words)))
+            alt = alt_text(image, number, words, covered=covered)
+            shown.append(picture(file_id, alt, title(image, number, words, covered=covered)))
         if number is not None:
-            shown.append(actions(image_buttons(image, number, words)))
+            shown.append(actions(image_buttons(image, number, words, covered=covered)))
     shown.append(context(" · ".join(_details(job, [image for image, _ in images], words, seconds, name))))
     if isinstance(job.request, Refinement):
         parent, strength = code(short(job.request.image_id)), float(job.request.strength)
         shown.append(small(words.say("done.refined", image=parent, strength=strength)))
-    if notes:
-        shown.append(section(notes))
+    if lines := [*notes, *of_kept_back(kept_back, words)]:
+        shown.append(section(lines))
     if images:
-        shown.append(actions(_buttons(images[0][0], single=not numbers, words=words)))
+        why = [_why(job, words)] if kept_back else []
+        shown.append(actions([*_buttons(job, images[0][0], single=not numbers, words=words), *why]))
     return Shown(notice(job, words, name), shown)
+
+
+def kept_back(job: Job, kept: KeptBack, words: Words, name: str) -> Shown:
+    """None of its images is shown; and so not what was asked for, either."""
+    lines = [*of_kept_back(kept, words)]
+    retry = [] if kept.held else [Button("retry", job.id, words.say("button.retry"))]
+    row = actions([_why(job, words), *retry])
+    return Shown("\n".join(lines), [section(lines), context(_for(name, words)), row])
 
 
 def notice(job: Job, words: Words, name: str) -> str:
@@ -114,8 +128,67 @@ def place_in_line(event: Queued, words: Words) -> str:
     return line if event.ready_at is None else f"{line} · {words.say('queue.ready', when=when(event.ready_at))}"
 
 
-def alt_text(thing: Job | Image, number: int | None, words: Words, limit: int = blocks.ALT_TEXT_MAX) -> str:
+def report(report: Report, image: Image, file_id: str | None, name: str, where: str | None, words: Words) -> Shown:
+    """To moderators. `file_id` covers the image, `where` is a link to the message that shows it, or will."""
+    line = words.say(f"report.{report.cause}", person=quoted(name, NAME_SHOWN))
+    shown = [section([line])]
+    if image.recipe is not None:
+        shown.append(quote(image.recipe.prompt, PROMPT_SHOWN))
+    if file_id is not None:
+        shown.append(_covered(file_id, words))
+    if where is not None:
+        shown.append(section([words.say("report.where", link=f"<{where}>")]))
+    styles: Sequence[tuple[str, Style]] = (("approve", "primary"), ("refuse", "danger"), ("block", "danger"))
+    row = [Button(action, image.id, words.say(f"button.{action}"), style) for action, style in styles]
+    return Shown(line, [*shown, actions([_look(image, words), *row]), small(words.say("report.blocks"))])
+
+
+def decided(text: str, image: Image, file_id: str | None, words: Words) -> Shown:
+    """In place of a report; the image stays where it has a file that covers it."""
+    shown = [section([text])]
+    if file_id is not None:
+        shown += [_covered(file_id, words), actions([_look(image, words)])]
+    return Shown(text, shown)
+
+
+def report_question(images: Sequence[tuple[str, int | None]], words: Words) -> Shown:
+    """Whether to report one of these, which have numbers where they are several."""
+    row = [
+        Button(
+            "confirm_report",
+            image_id,
+            words.say("button.confirm_report" if number is None else "button.confirm_report.number", number=number),
+            "danger",
+            number,
+        )
+        for image_id, number in images
+    ]
+    keep = Button("keep_quiet", images[0][0], words.say("button.keep_quiet"))
+    question = words.say("confirm.report")
+    return Shown(question, [section(question.splitlines()), actions([*row, keep])])
+
+
+def uncovered(image: Image, number: int | None, file_id: str, words: Words) -> Shown:
+    """For one person alone."""
+    line = words.say("uncovered")
+    return Shown(line, [section([line]), picture(file_id, alt_text(image, number, words), title(image, number, words))])
+
+
+def is_covered(job: Job, image: Image) -> bool:
+    return bool(image.flagged) and job.treatment is Treatment.SPOILER
+
+
+def alt_text(
+    thing: Job | Image,
+    number: int | None,
+    words: Words,
+    limit: int = blocks.ALT_TEXT_MAX,
+    *,
+    covered: bool = False,
+) -> str:
     """`number` says which of a set it is, counted from 1; None where it is alone."""
+    if covered:
+        return words.say("alt.covered" if number is None else "alt.covered.number", number=number)
     if isinstance(thing, Job):
         prompt = thing.request.prompt
     elif thing.recipe is not None:
@@ -127,16 +200,19 @@ def alt_text(thing: Job | Image, number: int | None, words: Words, limit: int = 
     return words.say(key, prompt=plain(prompt, room), number=number)
 
 
-def title(image: Image, number: int | None, words: Words) -> str:
+def title(image: Image, number: int | None, words: Words, *, covered: bool = False) -> str:
+    if covered:
+        return words.say("done.covered" if number is None else "done.covered.number", number=number)
     if image.recipe is None:
         return words.say("alt.brought")
     key = "done.title" if number is None else "done.title.number"
     return words.say(key, number=number, seed=image.recipe.seed)
 
 
-def image_buttons(image: Image, number: int, words: Words) -> list[Button]:
+def image_buttons(image: Image, number: int, words: Words, *, covered: bool = False) -> list[Button]:
     """What can be done with one of several images."""
-    return [
+    show = [Button("show", image.id, words.say("button.show.number", number=number), number=number)] if covered else []
+    return show + [
         Button(action, image.id, words.say(f"button.{action}.number", number=number), style, number)
         for action, style in ACTIONS
     ]
@@ -174,13 +250,29 @@ def _details(job: Job, images: Sequence[Image], words: Words, seconds: float, na
     yield _for(name, words)
 
 
-def _buttons(first: Image, *, single: bool, words: Words) -> list[Button]:
+def _buttons(job: Job, first: Image, *, single: bool, words: Words) -> list[Button]:
     """For all images together, or for the only one."""
-    whole = [Button(action, first.id, words.say(f"button.{action}")) for action in ("again", "recipe")]
+    again, recipe, report = (
+        Button(action, first.id, words.say(f"button.{action}")) for action in ("again", "recipe", "report")
+    )
     if not single:
-        return whole
+        return [again, recipe, report]
     refine, vary, delete = (Button(action, first.id, words.say(f"button.{action}"), style) for action, style in ACTIONS)
-    return [refine, vary, *whole, delete]
+    show = [Button("show", first.id, words.say("button.show"))] if is_covered(job, first) else []
+    return [*show, refine, vary, again, recipe, delete, report]
+
+
+def _why(job: Job, words: Words) -> Button:
+    return Button("why", job.id, words.say("button.why"))
+
+
+def _look(image: Image, words: Words) -> Button:
+    """As moderators may, whatever became of the image where it was asked for."""
+    return Button("look", image.id, words.say("button.show"))
+
+
+def _covered(file_id: str, words: Words) -> blocks.Block:
+    return picture(file_id, words.say("alt.covered"), words.say("done.covered"))
 
 
 def _for(name: str, words: Words) -> str:

@@ -1,12 +1,13 @@
 """Takes off Slack what was erased here: messages go, or lose the one picture; files go."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.chat.kept_back import KeptBack
 from adapters.chat.mishaps import Mishap, Passing, Unreachable
 from adapters.chat.retry import again_and_again
 from adapters.slack import render
@@ -14,7 +15,7 @@ from adapters.slack.blocks import Shown
 from adapters.slack.mishaps import told_apart
 from adapters.slack.origin import Note, Origin
 from adapters.slack.people import PLATFORM
-from adapters.slack.words import words_for
+from adapters.slack.words import Words, words_for
 from bot.jobs import Belongings, Image, Job, Message
 from bot.policy import Asker
 from bot.service import Service
@@ -39,31 +40,41 @@ class Takedown:
     ) -> bool:
         """Of an image that was deleted; others of its set stay. False where Slack still shows it.
 
-        `messages` are those that showed it: not the noted one, where pictures came apart.
+        `messages` are those that showed it, the one to moderators, too: not the noted one, where pictures came apart.
         """
         left = await self._service.images_of(job)
-        if left:
-            shown = self._of_those_left(job, left, note)
+        kept_back = KeptBack(await self._service.held_of(job), job.refused, job.removed)
+        if left or kept_back.held:
+            shown = self._of_those_left(job, left, note, kept_back)
             edit = partial(self._client.chat_update, text=shown.text, blocks=shown.blocks)
             gone = await self._tried(partial(edit, channel=note.channel, ts=note.ts), tries)
         else:
-            gone = await self._delete({(note.channel, note.ts), *places_of(messages)}, tries)
-        if file_id := note.files.get(image_id):
+            gone = await self._delete([(note.channel, note.ts)] if note.ts else [], tries)
+        gone &= await self.of(messages, tries, but=[(note.channel, note.ts)])
+        return gone & await self.of_files(note.files_of(image_id), tries)
+
+    async def of(self, messages: Iterable[Message], tries: int = TRIES, but: Collection[tuple[str, str]] = ()) -> bool:
+        """Those that show nothing any more. False where one is still there; `but` those is not looked at."""
+        places = [place for place in places_of(messages) if place not in but]
+        empty = [place for place in places if not await self._service.shown_by(PLATFORM, *place)]
+        return await self._delete(empty, tries)
+
+    async def of_files(self, files: Iterable[str], tries: int = TRIES) -> bool:
+        gone = True
+        for file_id in files:
             gone &= await self._tried(partial(self._client.files_delete, file=file_id), tries)
         return gone
 
-    def _of_those_left(self, job: Job, left: Iterable[Image], note: Note) -> Shown:
+    def _of_those_left(self, job: Job, left: Sequence[Image], note: Note, kept_back: KeptBack) -> Shown:
         origin = Origin.from_text(job.origin)
         words = words_for(origin.locale)
         images = [(image, None if note.apart else note.files.get(image.id)) for image in left]
-        seconds = max(image.created_at for image, _ in images) - job.created_at
-        if note.apart:
-            lines = [words.say("apart")]
+        if not left:
+            shown = render.kept_back(job, kept_back, words, origin.name)
         else:
-            numbers = render.numbers_of(job)
-            missing = [image for image, file_id in images if file_id is None]
-            lines = [words.say("not_shown.number", number=numbers.get(image.id, 1)) for image in missing]
-        shown = render.finished(job, images, words, seconds, lines, name=origin.name)
+            lines = _lines(job, images, note, words)
+            seconds = max(image.created_at for image in left) - job.created_at
+            shown = render.finished(job, images, words, seconds, lines, name=origin.name, kept_back=kept_back)
         if note.way == "direct" and note.gone:
             return render.told_privately(shown, note.gone, origin.channel, words)
         return shown
@@ -76,11 +87,10 @@ class Takedown:
             note = Note.from_text(delivery.note) if delivery.job.platform == PLATFORM else None
             if note is not None:
                 places |= {(note.channel, note.ts): None} if note.ts else {}
-                files += note.files.values()
+                files += note.all_files
         left = {place for place in places if await self._service.shown_by(PLATFORM, *place)}
         await self._delete([place for place in places if place not in left], TRIES_UNSEEN)
-        for file_id in files:
-            await self._tried(partial(self._client.files_delete, file=file_id), TRIES_UNSEEN)
+        await self.of_files(files, TRIES_UNSEEN)
         over = {delivery.job.id for delivery in erased.deliveries}
         for image in erased.images:
             if image.job_id is not None and image.job_id not in over:
@@ -113,6 +123,15 @@ class Takedown:
             log.info("it could not be taken down", why=str(error))
             return isinstance(error, Unreachable) and str(error) in GONE
         return True
+
+
+def _lines(job: Job, images: Sequence[tuple[Image, str | None]], note: Note, words: Words) -> list[str]:
+    """About those that the message does not show."""
+    if note.apart:
+        return [words.say("apart")]
+    numbers = render.numbers_of(job)
+    missing = [image for image, file_id in images if file_id is None]
+    return [words.say("not_shown.number", number=numbers.get(image.id, 1)) for image in missing]
 
 
 def places_of(messages: Iterable[Message]) -> dict[tuple[str, str], None]:

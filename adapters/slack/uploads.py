@@ -1,7 +1,8 @@
 """Images -> files on Slack, and what Slack says of them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
@@ -18,6 +19,14 @@ FILE_GONE = {"file_not_found", "file_deleted"}
 UPLOAD_MOST = 120.0
 #: Seconds between two looks, and in all, until Slack has processed a file.
 LOOKS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
+#: Bytes of a file; Slack takes more, and no image of ours is that large.
+FILE_MOST = 2**30
+#: Slack's error where it does not show a file in a block, or not yet.
+NOT_SHOWN = "invalid_blocks"
+#: How often it is tried all the same.
+SHOWN_TRIES = 5
+
+T = TypeVar("T")
 
 
 async def begun(client: AsyncWebClient, name: str, content: bytes, alt_text: str) -> str:
@@ -49,19 +58,40 @@ async def completed(client: AsyncWebClient, file_id: str) -> None:
     await until_processed(client, file_id)
 
 
+async def shown_in_time(show: Callable[[], Awaitable[T]], retry: float) -> T:
+    """A file that was processed just now may be none yet for blocks. Raises what `show` raises.
+
+    `retry` is how many seconds pass before the second try; before each one after that twice as many.
+    """
+    for tries in range(1, SHOWN_TRIES):
+        try:
+            return await show()
+        except Unreachable as error:
+            if str(error) != NOT_SHOWN:
+                raise
+        await asyncio.sleep(retry * 2**tries / 2)
+    return await show()
+
+
 async def shared(client: AsyncWebClient, files: Sequence[str], channel: str, thread: str, comment: str) -> str:
     """The ts of a message of its own that shows files which were begun; there is one only, however often this is asked.
 
-    Raises Passing or Unreachable.
+    Those that come later have another one, without the comment. Raises Passing or Unreachable.
     """
-    if not await _is_there(client, files[0]):
-        with told_apart():
-            await client.files_completeUploadExternal(
-                files=[{"id": file_id} for file_id in files],
-                channel_id=channel,
-                thread_ts=thread or None,
-                initial_comment=comment,
-            )
+    late = [file_id for file_id in files if not await _is_there(client, file_id)]
+    try:
+        if late:
+            with told_apart():
+                await client.files_completeUploadExternal(
+                    files=[{"id": file_id} for file_id in late],
+                    channel_id=channel,
+                    thread_ts=thread or None,
+                    initial_comment=comment if late == [*files] else None,
+                )
+    except Unreachable:
+        # Of some somebody has deleted the file.
+        if late == [*files]:
+            raise
     for pause in LOOKS:
         if ts := await _shared_as(client, files[0], channel):
             return ts

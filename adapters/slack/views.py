@@ -1,6 +1,6 @@
 """What is more than a message: the home tab, and the window in which an image is refined. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from adapters.chat.facts import how_far
@@ -33,12 +33,13 @@ def home(
     words: Words,
     *,
     admin: bool = False,
+    covered: Collection[str] = (),
 ) -> View:
     """The home tab of one person: their jobs that are not over, their last images with their Slack files, and help.
 
-    An image without a file is told by its words.
+    An image without a file is told by its words; the files of those that are covered do not show them.
     """
-    blocks = [*_waiting(waiting, words), {"type": "divider"}, *_images(images, words), {"type": "divider"}]
+    blocks = [*_waiting(waiting, words), {"type": "divider"}, *_images(images, words, covered), {"type": "divider"}]
     return {"type": "home", "blocks": [*blocks, *guide(words, admin=admin).blocks]}
 
 
@@ -76,15 +77,19 @@ def _waiting(waiting: Sequence[tuple[Job, Queued | Started | Progress]], words: 
         yield context(words.say("home.waiting.more", count=len(waiting) - WAITING_SHOWN))
 
 
-def _images(images: Sequence[tuple[Image, str | None]], words: Words) -> Iterator[Block]:
+def _images(images: Sequence[tuple[Image, str | None]], words: Words, covered: Collection[str]) -> Iterator[Block]:
     yield section([words.say("home.images")])
     if not images:
         yield section([words.say("home.images.none")])
     for number, (image, file_id) in enumerate(images[:IMAGES_SHOWN], start=1):
-        alt = alt_text(image, None, words, ALT_SHOWN)
-        yield quote(alt, ALT_SHOWN) if file_id is None else picture(file_id, alt, title(image, None, words))
+        is_covered = file_id is not None and image.id in covered
+        alt = alt_text(image, None, words, ALT_SHOWN, covered=is_covered)
+        name = title(image, None, words, covered=is_covered)
+        yield quote(alt, ALT_SHOWN) if file_id is None else picture(file_id, alt, name)
+        show = [Button("show", image.id, words.say("button.show"), number=number)] if is_covered else []
         yield actions(
             [
+                *show,
                 Button("refine", image.id, words.say("button.refine"), "primary", number),
                 Button("vary", image.id, words.say("button.vary"), number=number),
                 Button("recipe", image.id, words.say("button.recipe"), number=number),

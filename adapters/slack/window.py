@@ -14,7 +14,7 @@ from bot.prompts import PROMPT_LIMIT, tidy
 NUMBER = re.compile(r"[0-9]{0,20}([0-9]|[.,][0-9]{1,20})")
 
 #: What can be done with a job -> what it tells of its picture.
-WITHOUT = {"limner:cancel": "picture.not_yet", "limner:retry": "picture.not_painted"}
+WITHOUT = {"limner:cancel": "picture.not_yet", "limner:why": "picture.kept_back", "limner:retry": "picture.not_painted"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from adapters.web.bodies import (
     PaintedBody,
     RefineBody,
     StatusBody,
+    VerifiedBody,
 )
 from adapters.web.body_limit import BodyLimit, read_whole
 from adapters.web.guard import Guard
@@ -105,7 +106,7 @@ def build(
     app.state.files = playground.read() if files is None else files
     app.state.decoding = asyncio.Semaphore(DECODED_AT_ONCE)
     app.state.guard = partial(Guard, hosts=hosts, public_url=public_url, keyed=bool(api_keys), doors=doors.keys())
-    app.add_middleware(BodyLimit, doors=doors.keys(), read_there={("POST", "/images")})
+    app.add_middleware(BodyLimit, doors=doors.keys(), read_there={("POST", "/images"), ("POST", "/verify")})
     # As they are: `include_router` would read each of them anew.
     for some in (playground.router, router, chat.router):
         app.router.routes.extend(some.routes)
@@ -217,6 +218,14 @@ async def bring(request: Request, service: CurrentService, asker: CurrentAsker, 
     return render.details(found, [])
 
 
+@router.post("/verify", openapi_extra=PICTURE)
+async def verify(request: Request, service: CurrentService, asker: CurrentAsker) -> VerifiedBody:
+    """Tells how one can see that a machine painted a PNG, JPEG or WebP, which is the body as it is; keeps nothing."""
+    encoded = await read_whole(request, PICTURE_BYTES_MAX)
+    async with request.app.state.decoding:
+        return render.verified(await service.verify(encoded, asker))
+
+
 @router.get("/images/{image_id}")
 async def image(image_id: str, service: CurrentService, asker: CurrentAsker) -> ImageDetails:
     """The image with its recipe, its parent and its children."""
@@ -272,6 +281,9 @@ async def _wait(job: Job, service: Service, asker: Asker) -> Response | PaintedB
     except ShuttingDown:
         return problems.still_queued(job.id)
     match ending:
+        case Done((), refused, removed) if refused or removed:
+            why = "No picture of this job is shown: the image check flagged them, or a moderator took them down."
+            return problems.failed("picture_refused", why, job.id)
         case Done(()):
             return problems.failed("image_gone", "The images were deleted as soon as they were done.", job.id)
         case Done(images):

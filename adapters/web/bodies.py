@@ -146,6 +146,8 @@ class ImageSummary(Answer):
     """null for a picture that was brought."""
     parent: str | None
     """The image that it was refined from."""
+    flagged: bool | None
+    """What the image check said of it; null where nothing checked it."""
     created_at: float
     """Seconds since 1970, as all times."""
 
@@ -159,6 +161,54 @@ class ImageDetails(ImageSummary):
     """All that it was painted with; null for a picture that was brought."""
     children: Sequence[str]
     """Images that were refined from it, as far as the caller may see them."""
+
+
+class CredentialsBody(Answer):
+    """C2PA content credentials: what the newest of them say."""
+
+    state: Literal["trusted", "untrusted", "broken"]
+    """Whole and signed by who is trusted here; whole and signed by somebody unknown here; or changed since."""
+    reasons: Sequence[str]
+    """Why they are broken."""
+    signer: str | None
+    """Who signed, as the certificate names them."""
+    when: str | None
+    """By the signer's clock."""
+    actions: Sequence[str]
+    """What was done, as C2PA names it."""
+    source_type: str | None
+    """What came out, as IPTC names it."""
+    model: str | None
+    """What painted it."""
+    title: str | None
+    """The image's ID, if Limner signed."""
+    parent: str | None
+    """The title of what it was made from."""
+
+
+class VerifiedBody(Answer):
+    format: str
+    """`PNG`, `JPEG` or `WEBP`."""
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+    sha256: str
+    """Of the file, in hex."""
+    known: bool
+    """Whether this very file is an image here."""
+    id: str | None
+    """That image, or else the one here that the marks name; null where the caller may not see it."""
+    watermark: Literal["found", "not found", "too small"]
+    """The invisible one; `too small` are pictures that have none."""
+    recipe: bool
+    """Whether a recipe is in it."""
+    source_type: str | None
+    """What its XMP says that it is, as IPTC names it."""
+    image_id: str | None
+    """The image that its marks name, which is proven by trusted credentials alone."""
+    credentials: CredentialsBody | None
+    """null where there are none."""
 
 
 class ImageList(Answer):
@@ -207,6 +257,8 @@ class JobDetails(Answer):
     """The image that a refinement starts from."""
     images: Sequence[ImageSummary]
     """None until it is done."""
+    refused: int
+    """How many more there were, which rules or moderators did not let through."""
 
 
 class History(Answer):

@@ -19,12 +19,14 @@ from adapters.web.bodies import (
     Process,
     RunningJob,
     StatusBody,
+    VerifiedBody,
     WaitingJob,
 )
 from bot import activity as watched
 from bot import service
 from bot.events import Cancelled, Done, Event, Failed, Preview, Progress, Queued, Started
 from bot.jobs import Failure, Image, ImageRequest, Job, Refinement
+from bot.marks.findings import Verified
 from bot.status import Lately, Running, Status
 
 
@@ -40,6 +42,7 @@ def summary(image: Image) -> ImageSummary:
         height=image.height,
         seed=image.recipe and image.recipe.seed,
         parent=image.parent_id,
+        flagged=image.flagged,
         created_at=image.created_at,
     )
 
@@ -52,6 +55,10 @@ def details(image: Image, children: Sequence[str]) -> ImageDetails:
         recipe=image.recipe and asdict(image.recipe),
         children=children,
     )
+
+
+def verified(found: Verified) -> VerifiedBody:
+    return VerifiedBody(**asdict(found.findings), known=found.known, id=found.image and found.image.id)
 
 
 def painted(job_id: str, images: Sequence[Image]) -> PaintedBody:
@@ -72,6 +79,7 @@ def job_details(job: Job, images: Sequence[Image]) -> JobDetails:
         failure=job.failure and FailureBody(**asdict(job.failure)),
         parent=job.request.image_id if isinstance(job.request, Refinement) else None,
         images=[summary(image) for image in images],
+        refused=job.refused + job.removed,
     )
 
 
@@ -97,8 +105,9 @@ def event(happened: Event) -> tuple[str, dict[str, Any]]:
             return "progress", asdict(happened)
         case Preview(image, jpeg):
             return "preview", {"image": image, "jpeg": base64.b64encode(jpeg).decode()}
-        case Done(images):
-            return "done", {"images": [summary(image).model_dump() for image in images]}
+        case Done(images, refused, removed):
+            shown = [summary(image).model_dump() for image in images if not image.held]
+            return "done", {"images": shown, "refused": refused + removed}
         case Failed(failure):
             return "failed", asdict(failure)
         case Cancelled():

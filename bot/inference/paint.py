@@ -22,8 +22,10 @@ from bot.inference.lora import Loras
 from bot.inference.pipelines import Pipelines, explained
 from bot.inference.preview import preview
 from bot.inference.rows import RowMaker, loras_of, recipe_of, size_of, stages_of
+from bot.inference.safety import Checker, checked
 from bot.inference.wire import Broke, Dropped, Finished, News
 from bot.jobs import Recipe, Stage
+from bot.marks.marker import PLAIN, Marker
 from bot.ports import Painted, Work
 from bot.styles import Style
 
@@ -95,6 +97,8 @@ class Painter:
         loras: Loras | None = None,
         styles: Sequence[Style] = (),
         compiled: Callable[[Stage], UNet | None] = lambda stage: None,
+        checker: Checker | None = None,
+        marker: Marker = PLAIN,
         wake: Callable[[], None] = lambda: None,
         stepped: Callable[[Stage, int, float], None] = lambda stage, rows, seconds: None,
     ) -> None:
@@ -105,6 +109,8 @@ class Painter:
         self._loras = loras
         self._styles = {style.name: style for style in styles}
         self._compiled = compiled
+        self._checker = checker
+        self._marker = marker
         self._wake = wake
         self._stepped = stepped
         self._maker = RowMaker(pipelines)
@@ -246,14 +252,16 @@ class Painter:
         painting = owner.painting
         try:
             image_id = painting.work.image_ids[owner.index]
-            encoded = png.encode(Image.fromarray(arrive().numpy()), image_id, owner.recipe)
+            picture = Image.fromarray(arrive().numpy())
+            flagged = checked(self._checker, picture)
+            encoded = png.encode(picture, image_id, owner.recipe, self._marker, painting.work.source)
         except Exception as error:
             self._tell_end(painting, _broke(error))
             return
         with self._lock:
             if painting.over:
                 return
-            self._tell(painting.number, Painted(image_id, encoded, owner.recipe))
+            self._tell(painting.number, Painted(image_id, encoded, owner.recipe, flagged))
             painting.painted += 1
             if painting.painted == painting.images:
                 painting.over = True

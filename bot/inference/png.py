@@ -1,22 +1,15 @@
-"""A finished picture -> a PNG that carries its recipe."""
+"""A finished picture -> a PNG with its marks, by the clock on the wall."""
 
-import io
+import time
 
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-import bot
 from bot.jobs import Recipe
+from bot.marks.marker import PLAIN, Marker
+from bot.marks.marker import RECIPE_KEY as RECIPE_KEY
 
-#: Text chunk that holds the recipe as JSON.
-RECIPE_KEY = "limner"
 
-
-def encode(picture: Image.Image, image_id: str, recipe: Recipe) -> bytes:
-    text = PngInfo()
-    text.add_text("Software", f"Limner {bot.__version__}")
-    text.add_text("limner-id", image_id)
-    text.add_itxt(RECIPE_KEY, recipe.to_json())
-    file = io.BytesIO()
-    picture.save(file, "PNG", pnginfo=text, compress_level=4)
-    return file.getvalue()
+def encode(
+    picture: Image.Image, image_id: str, recipe: Recipe, marker: Marker = PLAIN, parent: bytes | None = None
+) -> bytes:
+    return marker.mark(picture, image_id, recipe, parent=parent, now=time.time())

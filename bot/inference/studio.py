@@ -16,6 +16,7 @@ from bot.inference.lora import Loras
 from bot.inference.memory import IN_WORDS
 from bot.inference.paint import Painter
 from bot.inference.pipelines import Pipelines
+from bot.inference.safety import Checker, load_checker
 from bot.inference.wire import Load, Loaded, News
 from bot.jobs import Stage
 from bot.ports import Memory
@@ -59,6 +60,8 @@ class Studio:
             loras=loras,
             styles=load.styles,
             compiled=twins.of if twins else lambda stage: None,
+            checker=_checker(load, pipelines),
+            marker=load.marker,
             wake=wake,
             stepped=stepped,
         )
@@ -73,6 +76,7 @@ class Studio:
             pixels=caps.pixels,
             rows=caps.rows,
             plan=_plan(pipelines, caps, loras, load),
+            image_check=load.image_check,
         )
         return cls(loaded, painter, table)
 
@@ -97,6 +101,14 @@ class _Twins:
             self._joined = True
         ready: UNet | None = twin
         return ready
+
+
+def _checker(load: Load, pipelines: Pipelines) -> Checker | None:
+    """Where the device has no room for all, it does without this one. Raises CannotStart."""
+    if load.image_check is None:
+        return None
+    small = pipelines.residence.level is Memory.LOW
+    return load_checker(load.image_check, "cpu" if small else pipelines.device.name)
 
 
 @torch.inference_mode()

@@ -9,6 +9,7 @@ from typing import Final
 
 from bot.events import Preview, Progress
 from bot.jobs import Stage
+from bot.marks.marker import PLAIN, Marker
 from bot.ports import Memory, Painted, Work
 from bot.styles import Style
 
@@ -28,6 +29,10 @@ class Load:
     compiles: bool = False
     #: Also the LoRA for few steps, where drafts use one.
     styles: tuple[Style, ...] = ()
+    #: The image check's folder or hub ID; None checks nothing.
+    image_check: str | None = None
+    #: Has the private key that signs.
+    marker: Marker = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class Loaded:
     rows: int
     #: In words, for the operator.
     plan: str
+    #: As in Load.
+    image_check: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

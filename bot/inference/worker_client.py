@@ -308,6 +308,7 @@ class WorkerClient:
                     device=report.device,
                     dtype=report.dtype,
                     plan=report.plan,
+                    image_check=report.image_check,
                 )
                 self._native_pixels, self._pixels, self._rows = report.native_pixels, report.pixels, report.rows
                 self._set(
@@ -319,6 +320,7 @@ class WorkerClient:
                     memory_used=report.memory_used,
                     memory_total=report.memory_total,
                     plan=report.plan,
+                    image_check=report.image_check,
                     detail=None,
                 )
             case LoadFailed(detail):

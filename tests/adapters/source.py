@@ -9,7 +9,9 @@ from string import Formatter
 from bot.errors import DiskFull, ImageFileLost, StorageTrouble, WorkerDied
 
 ROOT = Path(__file__).parents[2]
-CORE = [ROOT / "bot" / name for name in ("prompts.py", "pictures.py", "typed.py")]
+CORE = [ROOT / "bot" / name for name in ("prompts.py", "pictures.py", "typed.py", "wordlist.py")]
+#: Of the modules of which each mistake is about one thing.
+FIELD_OF = {"pictures.py": "picture", "wordlist.py": "words"}
 #: Chats have no options for these.
 NO_OPTION = {"refine_at", "guidance_end", "sampler"}
 
@@ -87,8 +89,7 @@ def mistakes(adapter: Path) -> dict[tuple[str, str], set[str]]:
 
 def fields(node: ast.AST | None, loops: dict[str, list[str]], file: Path) -> list[str]:
     if node is None:
-        assert file.name == "pictures.py"
-        return ["picture"]
+        return [FIELD_OF[file.name]]
     if isinstance(node, ast.Name) and node.id in loops:
         return loops[node.id]
     return [text_of(node) or "option"]

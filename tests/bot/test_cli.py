@@ -95,7 +95,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         (folder / name).mkdir()
     (folder / "again" / "limner-7.png").write_bytes(b"an older picture")
     (folder / "doctor wrong" / "file").touch()
-    mishaps = {"LIMNER_DATA_DIR": "file/data", "LIMNER_MODEL": "./no[/]model", "SLACK_BOT_TOKEN": "hush bot"}
+    mishaps = {
+        "LIMNER_DATA_DIR": "file/data",
+        "LIMNER_MODEL": "./no[/]model",
+        "LIMNER_IMAGE_CHECK": "./nowhere",
+        "SLACK_BOT_TOKEN": "hush bot",
+    }
     with ThreadPoolExecutor(2) as pool:
         begun = {
             "cat": pool.submit(limner, folder / "cat", *CAT, "-o", "cat.png"),
@@ -418,6 +423,7 @@ def test_doctor_finds_nothing_where_all_is_well(runs: Runs) -> None:
     assert (run.code, run.err, run.files(), wrong(run)) == (0, "", set(), {})
     assert run.out.endswith("All is well.\n")
     assert found["model"] == "demo is on this machine"
+    assert found["image check"] == "none: pictures are unchecked"
     assert found["DISCORD_TOKEN"] == "not set"
     assert {found[name] for name in SECRETS.keys() & found.keys() - WITHOUT_CHATS.keys()} == {"set"}
 
@@ -453,6 +459,7 @@ def test_doctor_says_what_to_do_about_all_that_is_wrong(runs: Runs) -> None:
     assert run.out.endswith(f"{len(found)} thing(s) to mend.\n")
     assert re.search(r"file/data: Not a directory\n +-> Set LIMNER_DATA_DIR to a folder", found["data"])
     assert re.search(r"\./no\[/\]model holds no model_index.json\n +-> LIMNER_MODEL .* take demo", found["model"])
+    assert re.search(r"\./nowhere holds no model\n +-> Set LIMNER_IMAGE_CHECK", found["image check"])
     assert re.search(r"does not look right\n +-> The token is one word that begins", found["SLACK_BOT_TOKEN"])
     assert re.search(r"cannot be reached: .*\n +-> Look whether this is right", found["discord bot"])
     assert re.search(r"cannot be reached: .*\n +-> Look whether this is right", found["slack socket"])

@@ -149,7 +149,7 @@ def test_of_nothing_there_is_an_empty_list() -> None:
     export = packed(NOTHING, {}, EVER)
 
     assert export.complete
-    assert listed(export) == {"jobs": [], "images": [], "messages": []}
+    assert listed(export) == {"jobs": [], "images": [], "messages": [], "decisions": []}
 
 
 def test_where_not_all_fits_the_newest_pictures_are_in_it_and_the_list_names_all(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import io
-from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
@@ -43,6 +43,7 @@ class FakeExecutor:
         self._held_at: int | None = None
         self._held_image: int | None = None
         self._deadly: str | None = None
+        self._flagged: Collection[int] | None = None
         self._mishaps: list[JobFailed | WorkerDied] = []
         self._paintings: dict[str, Painting] = {}
         self._changed: Callable[[], None] = lambda: None
@@ -64,6 +65,10 @@ class FakeExecutor:
         """The next jobs end with this instead of their last image."""
         self._mishaps += [mishap] * times
 
+    def flag(self, *numbers: int) -> None:
+        """From now on pictures are checked, and of each job these are flagged, counted from 1."""
+        self._flagged = numbers
+
     def die_of(self, prompt: str) -> None:
         """A job with this prompt kills the worker at its first step, and with it all jobs in the slots."""
         self._deadly = prompt
@@ -75,7 +80,8 @@ class FakeExecutor:
 
     def status(self) -> Sequence[WorkerStatus]:
         well = WorkerState.BUSY if self._paintings else WorkerState.READY
-        return [WorkerStatus(name="fake", state=well if self._ready else WorkerState.STARTING)]
+        state = well if self._ready else WorkerState.STARTING
+        return [WorkerStatus(name="fake", state=state, image_check=None if self._flagged is None else "fake")]
 
     async def run(self, changed: Callable[[], None]) -> None:
         self._changed = changed
@@ -99,7 +105,8 @@ class FakeExecutor:
                         yield Preview(number, JPEG)
                 if mishap is not None and number == images:
                     raise mishap
-                yield painted(work, number, image_id)
+                flagged = None if self._flagged is None else number in self._flagged
+                yield replace(painted(work, number, image_id), flagged=flagged)
         finally:
             del self._paintings[work.job_id]
 

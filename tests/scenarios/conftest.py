@@ -47,7 +47,7 @@ class Server:
             text=True,
         )
         assert self.process.stdout is not None
-        banner = [self.process.stdout.readline() for _ in range(6)]
+        banner = [self.process.stdout.readline() for _ in range(7)]
         self.banner = "".join(banner)
         found = re.search(r"http://\S+", self.banner)
         assert found, self.banner + self.process.communicate()[1]

@@ -71,6 +71,27 @@ def test_a_backup_holds_index_images_and_secret_and_comes_back_in_an_empty_folde
     assert {path.name for path in tmp_path.iterdir()} == {"data", "new", "backup.tar"}
 
 
+def test_the_certificates_that_sign_and_signed_are_in_it_and_those_that_were_there_are_moved_aside(
+    data: Filled, file: Path, tmp_path: Path
+) -> None:
+    certificates = {"credentials": b"now", "credentials.until-2046-11-24-120000": b"before"}
+    for name, content in certificates.items():
+        make_folder(data.folder / name)
+        for part in ("certificate.pem", "key.pem"):
+            (data.folder / name / part).write_bytes(content)
+    back_up(data.folder, file)
+    new = make_folder(tmp_path / "new")
+    make_folder(new / "credentials")
+    (new / "credentials" / "key.pem").write_bytes(b"another")
+
+    restore(file, new, "aside")
+
+    for name, content in certificates.items():
+        assert (new / name / "key.pem").read_bytes() == (new / name / "certificate.pem").read_bytes() == content
+        assert (new / name / "key.pem").stat().st_mode & 0o077 == 0
+    assert (new / "aside" / "credentials" / "key.pem").read_bytes() == b"another"
+
+
 async def test_what_was_there_before_is_moved_aside_whole(data: Filled, file: Path) -> None:
     back_up(data.folder, file)
     await data.add(4)
@@ -229,6 +250,7 @@ def with_entry(name: str, kind: bytes = tarfile.REGTYPE) -> Callable[[Path], Non
         (with_entry("/tmp/outside"), "'/tmp/outside'"),
         (with_entry("images/00/../../outside"), "no backup of Limner has"),
         (with_entry("secret", tarfile.SYMTYPE), "'secret'"),
+        (with_entry("credentials/../key.pem"), "'credentials/../key.pem'"),
         (with_entry("secret"), "exists"),
     ],
 )

@@ -1,5 +1,6 @@
 """What goes when old things are erased, and what stays."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from storage.files import ImageFolder
 from storage.folder import IMAGES
 from storage.images import Images
 from storage.jobs import Jobs
-from storage.prune import Pruned, prune, would_prune
+from storage.prune import DAY, NEVER, Pruned, prune, would_prune
+from storage.rules import RulesOfSpaces
 from tests.storage.filled import Filled, name_of
 
 NOW = 1000.0
@@ -66,6 +68,25 @@ async def test_a_job_that_brought_no_image_stays_until_that_is_told(data: Filled
     async with Database.open(data.index, now=0) as database:
         await Deliveries(database).delivered("job 1", {})
     assert await pruned(data) == Pruned(0, 1)
+
+
+async def test_a_space_may_keep_things_for_fewer_days_than_all_others(data: Filled) -> None:
+    now = 100 * DAY
+    await data.add(1, at=now - 10 * DAY)
+    await data.add(2, at=now - 5 * DAY)
+    async with Database.open(data.index, now=0) as database:
+        rules, images = RulesOfSpaces(database), Images(database, ImageFolder(data.folder / IMAGES))
+        assert not await rules.spaces_with_retention()
+        await rules.change("test:elsewhere", lambda found: replace(found, retention_days=1))
+        assert await rules.spaces_with_retention()
+        assert await prune(database, images, NEVER, now) == Pruned(0, 0)
+        await rules.change("test:studio", lambda found: replace(found, retention_days=7))
+
+        assert await prune(database, images, NEVER, now) == Pruned(1, 1)
+        assert await data.images() == [name_of(2)]
+        # What holds for all is the longer time here.
+        assert await prune(database, images, now - 30 * DAY, now) == Pruned(0, 0)
+        assert await prune(database, images, now - 2 * DAY, now) == Pruned(1, 1)
 
 
 async def test_what_was_refined_from_an_older_image_stays_without_a_parent(data: Filled) -> None:

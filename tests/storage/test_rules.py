@@ -8,13 +8,27 @@ from pathlib import Path
 
 import pytest
 
+from bot.decisions import Act, Decision
+from bot.jobs import Treatment
 from bot.policy import Rules
 from storage.database import Database
 from storage.rules import RulesOfSpaces
 
 STUDIO, ELSEWHERE = "test:studio", "test:elsewhere"
+DECISION = Decision(at=7, space=STUDIO, act=Act.BLOCKED, by="test:ada", about="test:ann")
 STRANGE = " \U0001f408\u200d\u2b1b 'in' a \"hat\"\u2028'); DROP TABLE rules -- "
-ALL = Rules(paused=True, jobs_each=1, images_most=2, steps_most=30, places=frozenset({"b", "a", STRANGE}))
+ALL = Rules(
+    paused=True,
+    jobs_each=1,
+    images_most=2,
+    steps_most=30,
+    places=frozenset({"b", "a", STRANGE}),
+    treatment=Treatment.HOLD,
+    treatments={"a": Treatment.ALLOW, STRANGE: Treatment.SPOILER},
+    words=("gore", STRANGE),
+    reports_to="b",
+    retention_days=30,
+)
 
 
 @pytest.fixture
@@ -85,20 +99,20 @@ async def test_a_limit_that_allows_nothing_is_refused(rules: RulesOfSpaces, sens
 
 
 async def test_a_requester_is_blocked_in_one_space_until_they_are_not(rules: RulesOfSpaces) -> None:
-    assert await rules.block(STUDIO, "test:ann")
+    assert await rules.block(STUDIO, "test:ann", DECISION)
 
     assert await rules.is_blocked(STUDIO, "test:ann")
     assert not await rules.is_blocked(ELSEWHERE, "test:ann")
     assert not await rules.is_blocked(STUDIO, "test:bob")
     assert not await rules.is_blocked(STUDIO, "test:ANN")
-    assert await rules.unblock(STUDIO, "test:ann")
+    assert await rules.unblock(STUDIO, "test:ann", DECISION)
     assert not await rules.is_blocked(STUDIO, "test:ann")
 
 
 async def test_a_block_is_told_from_none_and_holds_once(rules: RulesOfSpaces) -> None:
-    assert await asyncio.gather(*(rules.block(STUDIO, "test:ann") for _ in range(3))) == [True, False, False]
-    assert await asyncio.gather(*(rules.unblock(STUDIO, "test:ann") for _ in range(3))) == [True, False, False]
-    assert not await rules.unblock(ELSEWHERE, "test:ann")
+    for decide in (rules.block, rules.unblock):
+        assert await asyncio.gather(*(decide(STUDIO, "test:ann", DECISION) for _ in range(3))) == [True, False, False]
+    assert not await rules.unblock(ELSEWHERE, "test:ann", DECISION)
 
 
 async def test_rules_and_blocks_hold_after_a_restart(tmp_path: Path) -> None:
@@ -107,6 +121,6 @@ async def test_rules_and_blocks_hold_after_a_restart(tmp_path: Path) -> None:
             rules = RulesOfSpaces(database)
             if start == 0:
                 await rules.change(STUDIO, lambda _: ALL)
-                await rules.block(STUDIO, STRANGE)
+                await rules.block(STUDIO, STRANGE, DECISION)
             assert await rules.get(STUDIO) == ALL
             assert await rules.is_blocked(STUDIO, STRANGE)

@@ -153,8 +153,9 @@ async def test_status_tells_how_each_worker_is(
         monkeypatch.setattr(limner.executor, "status", lambda: workers)
         text = await ask(ada, art, "status")
 
+    memory, unchecked = "12.3 of 80.0 GB in use", "images are unchecked"
     assert text.splitlines()[-5:-1] == [
-        "- `gpu0` ready · model `xl` · refiner `xl-r` · NVIDIA H100 float16 · 12.3 of 80.0 GB in use · 2 restarts",
+        f"- `gpu0` ready · model `xl` · refiner `xl-r` · NVIDIA H100 float16 · {memory} · 2 restarts · {unchecked}",
         "-# 4 at once",
         "- `gpu1` failed, is tried again",
         "-# CUDA driver \\*too old\\*",

@@ -387,7 +387,7 @@ async def test_of_a_set_only_the_picture_that_is_deleted_goes(
 
         assert not message.deleted
         assert [attachment.filename for attachment in message.attachments] == [f"{first}.png", f"{third}.png"]
-        labels = ["Refine 1", "Refine 3", "Vary 1", "Vary 3", "Delete 1", "Delete 3", "Again", "Recipe"]
+        labels = ["Refine 1", "Refine 3", "Vary 1", "Vary 3", "Delete 1", "Delete 3", "Again", "Recipe", "Report"]
         assert message.labels == labels
         assert second not in str(message.custom_ids)
         assert len(image_files()) == 2
@@ -495,7 +495,7 @@ async def test_each_image_of_a_set_has_buttons_of_its_own(
         assert len(rows) == 4
         for row, action in zip(rows, ("refine", "vary", "delete"), strict=False):
             assert row == [f"limner:{action}:{image_id}" for image_id in ids]
-        assert rows[3] == [f"limner:again:{ids[0]}", f"limner:recipe:{ids[0]}"]
+        assert rows[3] == [f"limner:{action}:{ids[0]}" for action in ("again", "recipe", "report")]
 
 
 async def test_the_second_image_of_a_set_is_refined_and_varied(art: Channel, ada: Person, bot: StartBot) -> None:

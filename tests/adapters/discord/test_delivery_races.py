@@ -77,7 +77,7 @@ async def test_of_two_images_the_one_that_is_deleted_while_they_are_sent_is_take
 
     (message,) = art.messages
     assert [file.filename for file in pictures(message)] == [f"{second}.png"]
-    assert message.labels == ["Refine", "Vary", "Again", "Recipe", "Delete"]
+    assert message.labels == ["Refine 2", "Vary 2", "Delete 2", "Again", "Recipe", "Report"]
     assert rows.shown() == {second: str(message.id)}
 
 

@@ -41,7 +41,7 @@ async def tree(limner: OpenLimner) -> Tree:
     made: Tree = app_commands.CommandTree(client)
     async with limner() as service:
         add_painting(made, Desk(client, service, None), service)  # type: ignore[arg-type]
-        add_admin(made, Admin(service))
+        add_admin(made, Admin(service, None))  # type: ignore[arg-type]
     return made
 
 
@@ -62,7 +62,7 @@ def quoted(cell: str) -> list[str]:
 
 
 def bold(heading: str) -> list[str]:
-    return [name for cells in rows(heading) for name in re.findall(r"^\*\*(.+?)\*\*", cells[0])]
+    return [name for cells in rows(heading) for name in re.findall(r"\*\*(.+?)\*\*", cells[0])]
 
 
 def ranges(command: Command[Any, ..., Any]) -> Iterator[tuple[str, str]]:

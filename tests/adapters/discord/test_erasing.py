@@ -307,7 +307,7 @@ async def test_mydata_holds_everything_before_and_nothing_after(
         await forget(ada, art)
         told_after, archive = await mydata(ada, art)
 
-        assert told_after == {"jobs": [], "images": [], "messages": []}
+        assert told_after == {"jobs": [], "images": [], "messages": [], "decisions": []}
         assert archive.namelist() == ["limner.json"]
 
 

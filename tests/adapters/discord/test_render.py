@@ -282,15 +282,11 @@ def test_a_finished_image_has_its_details_and_buttons() -> None:
     assert shown.content == (
         f"> a cat in a hat\n-# seed {seed} · 1216 \u00d7 832 · 30 steps · 12.3 s · for <@123456789012345678>"
     )
-    ((*buttons,),) = shown.rows
-    assert [(button.action, button.style) for button in buttons] == [
-        ("refine", "primary"),
-        ("vary", "secondary"),
-        ("again", "secondary"),
-        ("recipe", "secondary"),
-        ("delete", "danger"),
+    assert [[(button.action, button.style) for button in row] for row in shown.rows] == [
+        [("refine", "primary"), ("vary", "secondary"), ("again", "secondary"), ("delete", "danger")],
+        [("recipe", "secondary"), ("report", "secondary")],
     ]
-    assert {button.subject for button in buttons} == {CAT_IMAGE.id}
+    assert {button.subject for row in shown.rows for button in row} == {CAT_IMAGE.id}
 
 
 def test_quality_and_style_are_told_where_they_were_chosen() -> None:
@@ -309,13 +305,15 @@ def test_a_refined_image_says_from_which_and_how_strongly() -> None:
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_each_image_of_a_set_has_numbered_buttons(count: int) -> None:
     images = [image_of("a cat", number) for number in range(1, count + 1)]
-    refine, vary, delete, whole = render.finished(CAT, images, ENGLISH, 1.0).rows
+    cats = replace(CAT, image_ids=tuple(image.id for image in images))
+    refine, vary, delete, whole = render.finished(cats, images, ENGLISH, 1.0).rows
     for row in (refine, vary, delete):
         assert [button.subject for button in row] == [image.id for image in images]
     assert [button.label for button in refine] == [f"Refine {number}" for number in range(1, count + 1)]
     assert [(button.action, button.subject) for button in whole] == [
         ("again", images[0].id),
         ("recipe", images[0].id),
+        ("report", images[0].id),
     ]
 
 

@@ -6,12 +6,15 @@ from adapters.discord.words import LANGUAGES, Words, words_for
 from bot import errors
 from bot.errors import (
     AgeRestricted,
+    AlreadyDecided,
     AlreadyOver,
     AskedTooMuch,
     BadRequest,
     Blocked,
     Forbidden,
+    ImageHeld,
     Mistake,
+    NobodyHears,
     NotFound,
     PlaceClosed,
     QueueFull,
@@ -19,6 +22,7 @@ from bot.errors import (
     ShareFull,
     ShuttingDown,
     SpacePaused,
+    WordsRefused,
 )
 from bot.jobs import Failure
 from tests.adapters import source
@@ -44,6 +48,11 @@ REFUSALS: list[Refused] = [
     AskedTooMuch("steps", 30),
     AskedTooMuch("jobs", 2),
     AskedTooMuch("something", 2),
+    WordsRefused(3, shipped=False),
+    WordsRefused(3, shipped=True),
+    ImageHeld(),
+    NobodyHears(),
+    AlreadyDecided(),
     AgeRestricted(),
     QueueFull(10, 30),
     ShareFull("requester", 1, 30),

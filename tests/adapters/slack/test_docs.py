@@ -76,7 +76,7 @@ def options() -> dict[str, list[str]]:
 @pytest.fixture
 def by_word() -> Admin:
     """It is looked at, and does nothing."""
-    return Admin(None, None, None)  # type: ignore[arg-type]
+    return Admin(None, None, None, None)  # type: ignore[arg-type]
 
 
 def test_every_command_is_on_the_page_and_no_other(by_word: Admin) -> None:

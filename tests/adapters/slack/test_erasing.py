@@ -358,7 +358,7 @@ async def test_mydata_comes_in_direct_messages_with_all_of_theirs_and_nothing_el
 @pytest.mark.parametrize(
     ("method", "fault", "part"),
     [
-        ("conversations.open", {"error": "user_disabled"}, ENGLISH.say("no_direct_messages.file")),
+        ("conversations.open", {"error": "user_disabled"}, ENGLISH.say("no_direct_messages.mydata")),
         ("files.getUploadURLExternal", {"error": "storage_limit_reached"}, "does not take the file"),
         ("files.getUploadURLExternal", {"status": 500}, ENGLISH.say("mydata.not_now")),
     ],

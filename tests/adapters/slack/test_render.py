@@ -7,14 +7,28 @@ from typing import Any
 
 import pytest
 
+from adapters.chat.kept_back import KeptBack
 from adapters.chat.text import MARKS_MAX, TURNS, fitting, length
 from adapters.slack import blocks, render, reports, views
 from adapters.slack.blocks import Button, Shown
 from adapters.slack.mrkdwn import code, plain, quoted, when
 from adapters.slack.words import words_for
+from bot.decisions import Cause, Report
 from bot.errors import DiskFull
 from bot.events import Progress, Queued, Started
-from bot.jobs import Failure, Image, ImageRequest, Job, JobStatus, Quality, Recipe, Refinement, Sampler, Stage
+from bot.jobs import (
+    Failure,
+    Image,
+    ImageRequest,
+    Job,
+    JobStatus,
+    Quality,
+    Recipe,
+    Refinement,
+    Sampler,
+    Stage,
+    Treatment,
+)
 from bot.ports import WorkerState, WorkerStatus
 from bot.status import Lately, Running, Status
 from tests.adapters.slack.judging import breaches, rings, spoken, view_breaches
@@ -151,8 +165,37 @@ def all_of(prompt: str, name: str = ADA) -> Sequence[Shown]:
         render.cancelled(job, ENGLISH, name, by=name),
         render.finished(job, set_of(prompt)[:1], ENGLISH, 12.3, name=name),
         render.finished(refined, set_of(prompt), ENGLISH, 123.4, links, name=name),
+        *of_kept_back(prompt, name),
+        *of_reports(prompt, name),
         reports.recipe(image_of(prompt, negative_prompt=prompt), ENGLISH),
         render.answer(ENGLISH.say("refusal.other", why=ENGLISH.quoted(prompt, 300))),
+    ]
+
+
+def of_kept_back(prompt: str, name: str) -> Sequence[Shown]:
+    job = replace(job_of(ImageRequest(prompt=prompt), 4), treatment=Treatment.SPOILER)
+    covered = [(replace(image, flagged=True), file_id) for image, file_id in set_of(prompt)]
+    kept = KeptBack(1, 2, 3)
+    return [
+        render.kept_back(job, kept, ENGLISH, name),
+        render.kept_back(job, KeptBack(0, 1, 0), ENGLISH, name),
+        render.finished(job, covered, ENGLISH, 1.0, name=name, kept_back=kept),
+        render.finished(replace(job, image_ids=job.image_ids[:1]), covered[:1], ENGLISH, 1.0, name=name),
+    ]
+
+
+def of_reports(prompt: str, name: str) -> Sequence[Shown]:
+    image, link = image_of(prompt), "https://studio.slack.com/archives/C012AB3CD/p1700000000000100"
+    held = Report(image_id=image.id, platform="slack", space=SPACE, cause=Cause.HELD, reporter="", created_at=0.0)
+    reported = replace(held, cause=Cause.REPORTED, reporter=REQUESTER)
+    text = ENGLISH.say("report.approved", moderator=ENGLISH.quoted(name, 80), person=ENGLISH.quoted(name, 80))
+    return [
+        render.report(held, image, FILE, name, link, ENGLISH),
+        render.report(reported, image, None, name, None, ENGLISH),
+        render.decided(text, image, FILE, ENGLISH),
+        render.decided(text, image, None, ENGLISH),
+        render.report_question([(image_id, number) for number, image_id in enumerate(IMAGE_IDS, 1)], ENGLISH),
+        render.uncovered(image, 2, FILE, ENGLISH),
     ]
 
 
@@ -338,7 +381,7 @@ def test_a_finished_image_has_its_picture_details_and_buttons() -> None:
     assert picture["alt_text"] == "a cat in a hat (painted by a machine)"
     assert picture["title"]["text"] == f"Seed {LARGEST_SEED - 1}"
     assert f"seed {LARGEST_SEED - 1} · 1216 \u00d7 832 · 30 steps · 12.3 s · for Ada" in spoken(shown.blocks)
-    assert buttons(shown) == [[f"limner:{name}" for name in ("refine", "vary", "again", "recipe", "delete")]]
+    assert buttons(shown) == [[f"limner:{name}" for name in ("refine", "vary", "again", "recipe", "delete", "report")]]
     assert {one["value"] for one in parts(shown.blocks, "button")} == {CAT_IMAGE.id}
     assert shown.text == "Painted for Ada\na cat in a hat"
 
@@ -371,7 +414,7 @@ def test_below_each_image_of_a_set_are_its_own_buttons() -> None:
         assert [one["action_id"] for one in row] == [f"limner:{name}:{number}" for name in ("refine", "vary", "delete")]
         assert {one["value"] for one in row} == {IMAGE_IDS[number - 1]}
         assert row[0]["text"]["text"] == f"Refine {number}"
-    assert [one["action_id"] for one in whole] == ["limner:again", "limner:recipe"]
+    assert [one["action_id"] for one in whole] == ["limner:again", "limner:recipe", "limner:report"]
 
 
 def test_no_two_buttons_of_a_message_have_the_same_action_id() -> None:
@@ -398,7 +441,7 @@ def test_an_image_that_slack_did_not_take_has_its_buttons_and_a_note() -> None:
     shown = render.finished(CAT, [(CAT_IMAGE, None)], ENGLISH, 1.0, [note], name=ADA)
     assert list(parts(shown.blocks, "image")) == []
     assert "The image could not be shown here: <https://a.example/x|download it>" in spoken(shown.blocks)
-    assert len(buttons(shown)[0]) == 5
+    assert len(buttons(shown)[0]) == 6
 
 
 def test_a_job_without_images_left_is_still_told() -> None:

@@ -1,7 +1,6 @@
 """Mentions in channels and threads: what is asked for there, where it is answered, and what is left alone."""
 
 import re
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from tests.adapters.slack.watching import (
     finished,
     image_of,
     link_to,
+    only_ids_are_told,
     paint,
     picture,
     refinement,
@@ -314,7 +314,7 @@ async def test_of_a_picture_and_an_image_only_one_may_be_meant(
 async def test_a_picture_of_which_slack_tells_only_the_id_is_looked_up(
     slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _tell_only_ids(monkeypatch)
+    only_ids_are_told(monkeypatch)
     async with bot() as limner:
         await ada.say(art, "<@bot> in oil", files=[picture()])
         await shown_in(slack, art)
@@ -340,7 +340,7 @@ async def test_what_is_looked_up_in_vain_is_told(
     upload: Upload,
     said: str,
 ) -> None:
-    _tell_only_ids(monkeypatch)
+    only_ids_are_told(monkeypatch)
     async with bot() as limner:
         if error:
             slack.fail("files.info", error=error)
@@ -348,17 +348,6 @@ async def test_what_is_looked_up_in_vain_is_told(
             answer = await answered(art, ada, ada.say(art, "<@bot> in oil", files=[upload]))
 
     assert answer in (ENGLISH.sentences.get(said), ENGLISH.sentences.get(f"mistake.{said}"))
-
-
-def _tell_only_ids(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of files in messages, as in channels that workspaces share."""
-    tell = payloads.message
-
-    def told_of(message: Any) -> Any:
-        files = [{"id": file.id, "mode": "file_access", "file_access": "check_file_info"} for file in message.files]
-        return tell(message) | ({"files": files} if files and not message.user.is_bot else {})
-
-    monkeypatch.setattr(payloads, "message", told_of)
 
 
 # Mistakes

@@ -7,12 +7,15 @@ from adapters.slack.words import LANGUAGES, words_for
 from bot import errors
 from bot.errors import (
     AgeRestricted,
+    AlreadyDecided,
     AlreadyOver,
     AskedTooMuch,
     BadRequest,
     Blocked,
     Forbidden,
+    ImageHeld,
     Mistake,
+    NobodyHears,
     NotFound,
     PlaceClosed,
     QueueFull,
@@ -20,6 +23,7 @@ from bot.errors import (
     ShareFull,
     ShuttingDown,
     SpacePaused,
+    WordsRefused,
 )
 from bot.jobs import Failure
 from tests.adapters import source
@@ -57,6 +61,11 @@ REFUSALS: list[Refused] = [
     ShareFull("requester", 1, 30),
     ShareFull("space", 9, 30),
     ShuttingDown(),
+    WordsRefused(1, shipped=False),
+    WordsRefused(1, shipped=True),
+    ImageHeld(),
+    NobodyHears(),
+    AlreadyDecided(),
 ]
 
 

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -168,3 +168,14 @@ def told_as(monkeypatch: pytest.MonkeyPatch, channel: Channel, **fields: object)
     """As conversations.info has it from now on."""
     tell = payloads.channel
     monkeypatch.setattr(payloads, "channel", lambda one: tell(one) | (fields if one is channel else {}))
+
+
+def only_ids_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of files in messages, as in channels that workspaces share."""
+    tell = payloads.message
+
+    def told_of(message: Any) -> Any:
+        files = [{"id": file.id, "mode": "file_access", "file_access": "check_file_info"} for file in message.files]
+        return tell(message) | ({"files": files} if files and not message.user.is_bot else {})
+
+    monkeypatch.setattr(payloads, "message", told_of)

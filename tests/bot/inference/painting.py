@@ -13,6 +13,7 @@ from bot.inference.caps import Caps
 from bot.inference.lora import Loras
 from bot.inference.paint import Painter
 from bot.inference.pipelines import Pipelines
+from bot.inference.safety import Checker
 from bot.inference.wire import Broke, Dropped, Finished, News
 from bot.jobs import ImageRequest, Refinement
 from bot.ports import Painted, Work
@@ -35,6 +36,7 @@ class Easel:
         caps: Caps | None = None,
         styles: Sequence[Style] = (),
         loras: Loras | None = None,
+        checker: Checker | None = None,
     ) -> None:
         self.told: list[tuple[int, News]] = []
         self.time = 0.0
@@ -46,6 +48,7 @@ class Easel:
             clock=lambda: self.time,
             loras=loras,
             styles=styles,
+            checker=checker,
         )
 
     def accept(self, work: Work) -> int:

@@ -395,3 +395,46 @@ def test_caps_of_a_painter_are_not_exceeded(demo: Pipelines) -> None:
     hook.remove()
 
     assert max(rows) == 6
+
+
+class Suspicious:
+    """Checks in the threads that write PNGs, and flags each second picture that it sees."""
+
+    def __init__(self) -> None:
+        self.threads: list[str] = []
+
+    def flags(self, picture: Image.Image) -> bool:
+        self.threads.append(threading.current_thread().name)
+        return len(self.threads) % 2 == 0
+
+
+def test_each_finished_picture_is_checked_off_the_step_thread(demo: Pipelines) -> None:
+    checker = Suspicious()
+    images = painted(demo, work(replace(CAT, num_images=4)), checker=checker)
+
+    assert sorted(image.flagged for image in images if image.flagged is not None) == [False, False, True, True]
+    assert all(thread.startswith("png") for thread in checker.threads)
+
+
+def test_without_a_checker_nothing_is_said_of_a_picture(demo: Pipelines) -> None:
+    (image,) = painted(demo, work(CAT))
+
+    assert image.flagged is None
+
+
+def test_a_picture_that_cannot_be_checked_fails_its_job_and_no_other(demo: Pipelines) -> None:
+    class Broken(Suspicious):
+        def flags(self, picture: Image.Image) -> bool:
+            if super().flags(picture):
+                return False
+            raise RuntimeError("no such kernel")
+
+    easel = Easel(demo, checker=Broken())
+    for _ in range(2):
+        easel.accept(work(CAT))
+        easel.finish()
+
+    ending = easel.ending(0)
+    assert isinstance(ending, Broke)
+    assert ending.code == "check_failed"
+    assert isinstance(easel.ending(1), Finished)
