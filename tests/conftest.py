@@ -14,6 +14,7 @@ from bot.ports import Executor
 from bot.service import Service
 from bot.settings import Settings
 from tests.fakes.executor import FakeExecutor
+from tests.furnished import furnish
 
 #: Of the chance that chooses seeds.
 CHANCE = 7
@@ -45,7 +46,7 @@ def limner(tmp_path: Path) -> OpenLimner:
         clock: Callable[[], float] = time.time,
         **more: Any,
     ) -> AbstractAsyncContextManager[Service]:
-        settings = Settings(data_dir=tmp_path, queue_limit=queue_limit, drain_seconds=drain_seconds, **more)
+        settings = Settings(data_dir=furnish(tmp_path), queue_limit=queue_limit, drain_seconds=drain_seconds, **more)
         return open_service(settings, executor=executor or FakeExecutor(), clock=clock, chance=random.Random(CHANCE))
 
     return open_limner

@@ -176,6 +176,7 @@ def test_the_limits_are_the_codes() -> None:
     assert limits["waiting jobs"] == ("LIMNER_QUEUE_LIMIT", str(Settings.model_fields["queue_limit"].default))
 
 
+@pytest.mark.slow
 def test_the_lines_that_paint_an_image_again_give_one_that_is_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ def damage(draw: st.DrawFn) -> bytes:
     return draw(st.sampled_from([file, checked(file)]))
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None, database=None)
 @given(brought=damage())
 def test_damage_of_any_kind_is_told_kindly_or_does_not_matter(brought: bytes) -> None:

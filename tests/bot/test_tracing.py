@@ -135,6 +135,7 @@ async def test_without_the_extra_it_serves_and_says_what_is_missing(
     assert any("the extra otel is not installed" in line["event"] for line in log)
 
 
+@pytest.mark.slow
 def test_nothing_of_opentelemetry_is_loaded_where_no_place_is_named() -> None:
     look = "import sys, bot.app; print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
     assert subprocess.check_output([sys.executable, "-c", look], text=True) == "[]\n"

@@ -37,6 +37,7 @@ def serving(data_dir: Path) -> Iterator[Server]:
         server.close()
 
 
+@pytest.mark.nightly
 def test_a_full_disk_is_told_loses_nothing_and_is_over_once_there_is_room(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", mebibytes=8) as disk, serving(disk.folder / "data") as server:
         server.wait_until_ready()
@@ -69,6 +70,7 @@ def test_a_full_disk_is_told_loses_nothing_and_is_over_once_there_is_room(tmp_pa
     assert (checked.returncode, checked.stdout) == (0, "All is well.\n")
 
 
+@pytest.mark.nightly
 def test_a_backup_made_while_pictures_are_painted_and_deleted_comes_back_whole(
     serve: Serve, data_dir: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from bot.settings import Settings
 from tests.adapters.discord.delivering import Rows
 from tests.fakes.discord import Channel, FakeDiscord, Guild, Person
 from tests.fakes.executor import FakeExecutor
+from tests.furnished import furnish
 
 #: Quick, and so that nothing is left out.
 TEMPO = Tempo(progress=0.02, queue=0.02, retry=0.01)
@@ -100,7 +101,7 @@ def bot(discord: FakeDiscord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         **settings: Any,
     ) -> AsyncIterator[Bot]:
         executor = executor or FakeExecutor()
-        options = Settings(data_dir=tmp_path, drain_seconds=0, **settings)
+        options = Settings(data_dir=furnish(tmp_path), drain_seconds=0, **settings)
         async with (
             open_service(options, executor=executor, clock=discord.clock.now) as service,
             connected(

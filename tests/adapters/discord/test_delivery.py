@@ -88,6 +88,7 @@ async def test_who_waits_is_told_when_it_will_be_ready_and_when_others_ahead_go(
         executor.release()
 
 
+@pytest.mark.slow
 async def test_edits_keep_their_pace_also_where_many_jobs_share_a_channel(
     discord: FakeDiscord, bot: StartBot, art: Channel
 ) -> None:

@@ -112,6 +112,7 @@ async def test_what_discord_does_not_do_now_is_tried_again(
     assert len(pictures(message)) == 1
 
 
+@pytest.mark.slow
 async def test_a_private_answer_is_tried_again_too(
     discord: FakeDiscord, bot: StartBot, art: Channel, ada: Person, rows: Rows
 ) -> None:

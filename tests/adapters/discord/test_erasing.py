@@ -461,8 +461,8 @@ async def test_of_a_set_as_files_of_another_kind_the_right_picture_goes(
     discord: FakeDiscord, ada: Person, bot: StartBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was too large for a PNG has another suffix."""
-    with_pngs(monkeypatch, noise(64))
-    art = discord.guild("Small", size_limit=10_000).channel("art")
+    with_pngs(monkeypatch, noise(256))
+    art = discord.guild("Small", size_limit=120_000).channel("art")
     async with bot() as limner:
         message = await paint(limner, ada, art, images=2)
         kept = image_ids(message)[1]

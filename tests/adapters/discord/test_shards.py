@@ -43,6 +43,7 @@ def connected(discord: FakeDiscord, service: Service) -> Any:
     return module.connected(service, discord.token, api_url=discord.api_url, gateway_url=discord.gateway_url)
 
 
+@pytest.mark.slow
 async def test_a_gateway_that_is_away_for_longer_than_the_library_can_bear_is_still_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -87,9 +87,10 @@ def test_all_languages_say_the_same_things() -> None:
     assert sentences(ENGLISH).keys() == sentences(GERMAN).keys()
 
 
-@pytest.mark.parametrize("key", sentences(ENGLISH))
-def test_both_languages_name_the_same_values(key: str) -> None:
-    assert source.placeholders(sentences(ENGLISH)[key]) == source.placeholders(sentences(GERMAN)[key])
+def test_both_languages_name_the_same_values() -> None:
+    english, german = sentences(ENGLISH), sentences(GERMAN)
+    apart = [key for key in english if source.placeholders(english[key]) != source.placeholders(german[key])]
+    assert apart == []
 
 
 @pytest.mark.parametrize("words", [ENGLISH, GERMAN], ids=LANGUAGES)

@@ -17,6 +17,7 @@ from bot.settings import Settings
 from tests.adapters.slack.watching import Rows
 from tests.fakes.executor import FakeExecutor
 from tests.fakes.slack import Channel, FakeSlack, Person
+from tests.furnished import furnish
 
 #: Quick, and so that nothing is left out.
 TEMPO = Tempo(progress=0.02, queue=0.02, retry=0.01)
@@ -73,7 +74,7 @@ def bot(slack: FakeSlack, tmp_path: Path) -> StartBot:
         executor: FakeExecutor | None = None, *, tempo: Tempo = TEMPO, **settings: Any
     ) -> AsyncIterator[Bot]:
         executor = executor or FakeExecutor()
-        options = Settings(data_dir=tmp_path, drain_seconds=0, **settings)
+        options = Settings(data_dir=furnish(tmp_path), drain_seconds=0, **settings)
         async with (
             open_service(options, executor=executor, clock=slack.clock.now) as service,
             connected(

@@ -103,6 +103,7 @@ async def test_what_is_no_fault_of_the_job_stays_owed(
         await check_delivered_once(slack, art, rows)
 
 
+@pytest.mark.slow
 async def test_slack_is_left_alone_for_as_long_as_it_says(
     slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows
 ) -> None:

@@ -285,6 +285,7 @@ async def test_what_slack_does_not_take_down_at_once_is_taken_down_later(
         await gone(slack, *messages)
 
 
+@pytest.mark.slow
 async def test_too_many_takedowns_at_once_are_made_later(
     slack: FakeSlack, art: Channel, ada: Person, bot: StartBot, rows: Rows
 ) -> None:

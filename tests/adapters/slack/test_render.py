@@ -234,7 +234,7 @@ def buttons(shown: Shown) -> list[list[str]]:
 
 
 def test_every_message_is_legal_with_any_prompt() -> None:
-    for prompt in prompts(40):
+    for prompt in prompts(16):
         for shown in all_of(prompt):
             assert breaches(shown.blocks) == [], prompt
             assert 0 < length(shown.text) <= 4000
@@ -242,14 +242,14 @@ def test_every_message_is_legal_with_any_prompt() -> None:
 
 
 def test_every_view_is_legal_with_any_prompt() -> None:
-    for prompt in prompts(20):
+    for prompt in prompts(8):
         for view in all_views(prompt):
             assert view_breaches(view) == [], prompt
             json.dumps(view, ensure_ascii=False).encode()
 
 
 def test_no_prompt_and_no_name_rings_for_anybody() -> None:
-    for prompt in prompts(20):
+    for prompt in prompts(8):
         for shown in [*all_of(prompt), *all_of("a cat", prompt)]:
             assert rings(shown.text, shown.blocks) == [], prompt
             assert breaches(shown.blocks) == [], prompt
@@ -266,7 +266,7 @@ def test_every_mrkdwn_is_taken_as_it_stands_and_no_plain_text_becomes_an_emoji()
 
 
 def test_a_prompt_changes_nothing_but_itself() -> None:
-    for prompt in prompts(60):
+    for prompt in prompts(20):
         for shown, plain_one in zip(all_of(prompt)[:7], all_of("a cat")[:7], strict=True):
             assert [block["type"] for block in shown.blocks] == [block["type"] for block in plain_one.blocks]
             assert len(shown.text.splitlines()) <= len(plain_one.text.splitlines())
@@ -283,7 +283,7 @@ def test_a_prompt_is_shown_as_it_was_written_in_rich_text() -> None:
 
 
 def test_nothing_in_a_quotation_formats_mentions_or_links() -> None:
-    for prompt in prompts(300):
+    for prompt in prompts(150):
         text = quoted(prompt, 2000)
         assert not re.search(r"[<>*~`]|(?<![^\W_])_|_(?![^\W_])", text), text
         assert not re.search(r"&(?!(amp|lt|gt);)", text), text
@@ -465,7 +465,7 @@ def test_who_else_cancelled_a_job_is_named() -> None:
 
 
 def test_alt_texts_fit_and_say_that_a_machine_painted() -> None:
-    for prompt in prompts(60):
+    for prompt in prompts(20):
         for thing in (job_of(ImageRequest(prompt=prompt)), image_of(prompt)):
             for number in (None, 4):
                 for limit in (2000, 1000):

@@ -536,6 +536,7 @@ class Nonsense:
         return some.choice(values)
 
 
+@pytest.mark.slow
 async def test_500_random_requests_are_each_painted_or_refused_with_a_code(limner: OpenLimner) -> None:
     answers = {200: 0, 202: 0, 400: 0, 404: 0, 422: 0}
     async with limner(queue_limit=1000) as service, client_of(service) as client:

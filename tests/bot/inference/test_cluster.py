@@ -64,11 +64,12 @@ async def painted(service: Service, seeds: Sequence[int], begun: Callable[[], No
     return [task.result() for task in all_painted]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "work",
     [
         pytest.param(partial(light_worker.serve, seconds=0.01), id="light workers"),
-        pytest.param(worker.serve, id="with the demo model", marks=pytest.mark.nightly),
+        pytest.param(worker.serve, id="with the demo model"),
     ],
 )
 async def test_a_machine_is_lost_in_the_middle_of_jobs_and_another_joins(

@@ -51,6 +51,7 @@ def test_the_first_noise_is_the_stock_pipelines_bit_for_bit(demo: Pipelines, sto
     assert torch.equal(row.latents, row.course.start_noise * torch.randn((1, 4, 8, 8), generator=generator))
 
 
+@pytest.mark.slow
 def test_twelve_mixed_requests_need_twenty_one_unet_calls(demo: Pipelines) -> None:
     easel = Easel(demo, cap=8)
     for number, steps in enumerate(STEPS):
@@ -144,6 +145,7 @@ def test_rows_may_be_told_of_different_crops(demo: Pipelines) -> None:
     assert not torch.allclose(together[0].latents, together[1].latents, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_ten_prompts_and_a_negative_one_are_encoded_once_each(demo: Pipelines) -> None:
     easel = Easel(demo, cap=16)
     before = demo.text_encoder_calls

@@ -67,6 +67,7 @@ def has_room(executor: Executor) -> bool:
     return executor.has_room(JOB, [])
 
 
+@pytest.mark.nightly
 async def test_a_worker_that_is_killed_takes_its_job_along_and_is_replaced() -> None:
     async with running() as executor:
         await until(lambda: has_room(executor))
@@ -97,6 +98,7 @@ async def test_a_worker_that_is_killed_takes_its_job_along_and_is_replaced() -> 
     assert not psutil.pid_exists(second.pid), "the worker ends with its executor"
 
 
+@pytest.mark.nightly
 async def test_a_model_that_cannot_be_loaded_is_told_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

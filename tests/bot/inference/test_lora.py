@@ -124,6 +124,7 @@ def apart(left: torch.Tensor, right: torch.Tensor) -> float:
     return float((left - right).abs().max())
 
 
+@pytest.mark.slow
 def test_every_set_equals_the_stock_pipeline_whatever_was_active_before(
     pipeline: StableDiffusionXLPipeline, stock: Callable[[list[Style]], torch.Tensor], tmp_path: Path
 ) -> None:

@@ -121,6 +121,7 @@ def test_a_lora_that_changed_on_the_device_comes_home_as_it_is_now() -> None:
     assert torch.equal(layer.plain.weight, plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [Memory.BALANCED, Memory.LOW])
 def test_pictures_are_the_same_at_every_level(demo: Pipelines, level: Memory) -> None:
     """Small ones, which one tile holds."""
@@ -140,6 +141,7 @@ def test_pictures_are_the_same_at_every_level(demo: Pipelines, level: Memory) ->
     assert torch.device("cpu") == next(other.base.unet.parameters()).device
 
 
+@pytest.mark.slow
 def test_a_refiner_that_must_be_fetched_lets_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs that need it wait; when it is there, or cannot be had, they go on."""
     pipelines = Pipelines.load(DEMO, "somebody/refiner")

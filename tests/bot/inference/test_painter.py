@@ -182,6 +182,7 @@ def test_a_preview_of_nonsense_is_a_picture_all_the_same() -> None:
     assert Image.open(io.BytesIO(preview(torch.full((4, 8, 8), float("nan"))))).size == (64, 64)
 
 
+@pytest.mark.slow
 def test_where_memory_is_not_enough_for_all_fewer_step_together(
     demo: Pipelines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +239,7 @@ def test_a_picture_that_does_not_even_fit_in_tiles_fails_alone(demo: Pipelines, 
     assert isinstance(easel.ending(1), Finished)
 
 
+@pytest.mark.slow
 def test_a_job_whose_pictures_come_at_once_and_do_not_fit_fails_once(demo: Pipelines, decodes: Decodes) -> None:
     decodes.failing = 2
     easel = Easel(demo)

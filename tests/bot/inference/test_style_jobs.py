@@ -54,6 +54,7 @@ def stock() -> StableDiffusionXLPipeline:
     )
 
 
+@pytest.mark.slow
 def test_styles_drafts_and_plain_jobs_are_painted_among_each_other_as_stock_paints_them_alone(
     shop: Shop, stock: StableDiffusionXLPipeline, demo: Pipelines
 ) -> None:
