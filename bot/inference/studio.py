@@ -44,6 +44,8 @@ class Studio:
     ) -> "Studio":
         pipelines = Pipelines.load(load.model, load.refiner, load.memory)
         device = pipelines.device
+        # Before it is measured how much room there is.
+        checker = _checker(load, pipelines)
         side = pipelines.native_side
         table = measure(guided_call(pipelines), (side, side // 2), WARM_UP[device.name])
         device.release()
@@ -60,7 +62,7 @@ class Studio:
             loras=loras,
             styles=load.styles,
             compiled=twins.of if twins else lambda stage: None,
-            checker=_checker(load, pipelines),
+            checker=checker,
             marker=load.marker,
             wake=wake,
             stepped=stepped,

@@ -477,6 +477,7 @@ async def test_a_picture_that_cannot_be_written_fails_its_job_and_leaves_nothing
     assert {image.file for image in done.images} == image_files()
 
 
+@pytest.mark.slow
 async def test_a_finish_that_cannot_be_written_fails_its_job_and_leaves_nothing(
     limner: OpenLimner, image_files: ImageFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -526,6 +527,7 @@ async def test_a_job_that_is_cancelled_while_its_claim_fails_is_in_nobodys_way(
     assert [work.job_id for work in executor.works] == [wanted.id]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("move", "mishap"), [("fail", JobFailed("painting_failed", "It broke.")), ("requeue", KILLED)])
 async def test_an_outcome_that_cannot_be_written_is_written_later(
     limner: OpenLimner, monkeypatch: pytest.MonkeyPatch, move: str, mishap: JobFailed | WorkerDied

@@ -185,6 +185,7 @@ def simulated(device: Device, parts: tuple[tuple[float, float], ...], *, seed: i
     return day
 
 
+@pytest.mark.slow
 @devices
 def test_over_a_day_half_of_all_are_told_when_it_will_be_done_with_less_than_a_fifth_of_error(device: Device) -> None:
     day = simulated(device, A_DAY)

@@ -291,6 +291,7 @@ async def test_a_person_brings_the_bot_along_to_where_it_is_not(fake: FakeDiscor
     await asked.until(lambda asked: asked.original and asked.original.ephemeral)
 
 
+@pytest.mark.slow
 async def test_two_hundred_commands_at_once_are_all_answered(
     fake: FakeDiscord, art: Channel, ada: Person, probe: Probe
 ) -> None:

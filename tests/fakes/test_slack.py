@@ -189,6 +189,7 @@ async def test_direct_messages_and_the_home_tab(fake: FakeSlack, ada: Person, wa
     assert home.texts == ["Your images"]
 
 
+@pytest.mark.slow
 async def test_two_hundred_commands_at_once_are_all_answered(
     fake: FakeSlack, art: Channel, ada: Person, probe: Probe
 ) -> None:
@@ -702,6 +703,7 @@ async def test_another_workspace_of_the_organisation(fake: FakeSlack, probe: Pro
     assert asked.payload["team_id"] == there.id != fake.team_id
 
 
+@pytest.mark.slow
 async def test_a_bot_that_is_killed_comes_back_to_what_it_left(fake: FakeSlack, art: Channel, ada: Person) -> None:
     async def start() -> asyncio.subprocess.Process:
         args = ("-m", "tests.fakes.slack.probe", fake.api_url, fake.bot_token, fake.app_token)

@@ -71,6 +71,7 @@ async def cost(path: Path, full: Full) -> dict[str, float]:
     return costs
 
 
+@pytest.mark.slow
 async def test_what_a_command_or_a_claim_needs_costs_the_same_in_an_index_eight_times_as_large(
     indices: dict[Path, Full],
 ) -> None:

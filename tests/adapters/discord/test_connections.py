@@ -125,6 +125,7 @@ async def test_deliveries_go_on_while_there_is_no_connection_to_the_gateway(
     assert len(finished(art)) == 1
 
 
+@pytest.mark.slow
 async def test_deliveries_outlive_a_connection_that_the_library_gives_up(
     discord: FakeDiscord,
     bot: StartBot,

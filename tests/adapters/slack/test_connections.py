@@ -139,6 +139,7 @@ async def test_a_token_that_is_revoked_later_ends_it_too(slack: FakeSlack, start
             await asyncio.sleep(AT_ONCE)
 
 
+@pytest.mark.slow
 async def test_a_socket_that_dies_without_a_word_is_found_out(
     slack: FakeSlack, start: Start, art: Channel, ada: Person, rows: Rows, lines: list[Line]
 ) -> None:
@@ -221,6 +222,7 @@ async def test_an_event_that_comes_again_after_the_socket_died_makes_one_job(
     assert len(finished(art)) == 2
 
 
+@pytest.mark.slow
 async def test_it_comes_back_after_slack_was_out_of_order_and_said_too_many(
     slack: FakeSlack, start: Start, art: Channel, ada: Person, rows: Rows, lines: list[Line]
 ) -> None:

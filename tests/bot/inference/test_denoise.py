@@ -107,6 +107,7 @@ def test_guidance_that_ends_early_equals_a_stock_call_that_drops_it(demo: Pipeli
     assert are_alike(picture(image), again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", Sampler)
 def test_a_picture_is_the_same_alone_and_in_company(demo: Pipelines, sampler: Sampler) -> None:
     request = replace(CAT, sampler=sampler)

@@ -228,6 +228,7 @@ def test_a_picture_that_does_not_fit_the_decoder_is_decoded_in_tiles(demo: Pipel
     assert decodes.tiled[2] is False, "the next is tried whole again"
 
 
+@pytest.mark.slow
 def test_a_picture_that_does_not_even_fit_in_tiles_fails_alone(demo: Pipelines, decodes: Decodes) -> None:
     decodes.failing = 2
     easel = Easel(demo)
