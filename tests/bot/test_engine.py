@@ -17,7 +17,7 @@ from bot.jobs import ImageRequest, Job, JobStatus, Refinement
 from bot.service import Service
 from storage.images import Images
 from storage.jobs import Jobs
-from tests.bot.asking import ANN, ask, hear_all, hear_until, reach
+from tests.bot.asking import ANN, ask, hear_all, hear_until, idle, reach
 from tests.bot.slow_stores import Slow, fail_once
 from tests.conftest import OpenLimner
 from tests.fakes.executor import JPEG, FakeExecutor
@@ -365,6 +365,20 @@ async def test_whenever_a_cancel_comes_files_and_rows_agree(limner: OpenLimner, 
                 rows |= {image.file for image in await service.images_of(job)}
 
     assert image_files() == rows
+
+
+async def test_a_job_that_is_cancelled_while_its_last_picture_is_saved_leaves_no_file(
+    limner: OpenLimner, image_files: ImageFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saving = Slow(monkeypatch, Images, "save")
+    async with limner(drain_seconds=5) as service:
+        job = await ask(service)
+        await saving.reached()
+        await service.cancel(job.id, ANN)
+        saving.go_on()
+        await idle(service)
+
+    assert image_files() == set()
 
 
 async def test_a_cancelled_job_that_was_half_painted_before_leaves_no_file(
