@@ -133,6 +133,7 @@ async def metrics(service: CurrentService, _: CurrentAsker) -> Response:
     return Response(generate_latest(service.telemetry.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
+@router.head("/download/{image_id}", include_in_schema=False)
 @router.get("/download/{image_id}", response_class=Png, dependencies=[KEY], responses=PARTS)
 async def download(image_id: str, request: Request, service: CurrentService, proof: str | None = None) -> Png:
     """The PNG. The proof of a link stands for a key."""

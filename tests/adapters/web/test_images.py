@@ -34,6 +34,17 @@ async def test_a_download_is_a_png_named_after_its_id(limner: OpenLimner) -> Non
     assert Image.open(io.BytesIO(response.content)).format == "PNG"
 
 
+async def test_before_a_download_one_can_ask_how_large_it_is(limner: OpenLimner) -> None:
+    async with limner() as service, client_of(service) as client:
+        image = await paint(client)
+        whole, head = await client.get(image["url"]), await client.head(image["url"])
+        unknown = await client.head(f"/download/{UNKNOWN}")
+
+    assert (head.status_code, head.content, unknown.status_code) == (200, b"", 404)
+    for name in ("content-length", "content-type", "content-disposition", "etag"):
+        assert head.headers[name] == whole.headers[name]
+
+
 async def test_an_image_tells_its_recipe(limner: OpenLimner) -> None:
     async with limner() as service, client_of(service) as client:
         image = await paint(client)

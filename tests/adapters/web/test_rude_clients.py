@@ -166,7 +166,7 @@ async def test_many_parts_of_a_picture_are_no_more_than_the_picture(limner: Open
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "TRACE", "CONNECT", "BREW"])
-@pytest.mark.parametrize("path", ["/", "/jobs", f"/jobs/{UNKNOWN}", f"/download/{UNKNOWN}", "/images", "/status"])
+@pytest.mark.parametrize("path", ["/", "/jobs", f"/jobs/{UNKNOWN}", "/verify", "/images", "/status"])
 async def test_a_method_that_no_route_takes_is_refused_with_those_that_it_takes(
     limner: OpenLimner, method: str, path: str
 ) -> None:
