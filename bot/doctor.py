@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ import bot
 from bot.app import DATABASE, said, text, worker_environment
 from bot.errors import CannotStart, WorkerDied
 from bot.inference.wire import NO_REFINER
+from bot.marks.authority import operators_signer
 from bot.settings import Settings, read_settings
 from bot.status_view import memory
 from storage.database import examine as examine_database
@@ -30,6 +32,9 @@ DISK_LOW = 2**30
 #: Bytes of device memory for base and refiner at 1024x1024, and of RAM to load them.
 DEVICE_NEEDED = 12 * 10**9
 RAM_NEEDED = 15 * 10**9
+DAY = 86400.0
+#: Days before a certificate ends that it should be renewed.
+RENEWED_BEFORE = 30
 LIBRARIES = ("fastapi", "uvicorn", "aiosqlite", "discord.py", "slack-bolt", "pillow")
 
 
@@ -52,7 +57,7 @@ async def examine(console: Console) -> bool:
         )
     else:
         findings += [*await _gpu_side(settings), *await _cluster(settings)]
-        findings += [_image_check(settings), *_disk(settings), *await _database(settings)]
+        findings += [_image_check(settings), _certificate(settings), *_disk(settings), *await _database(settings)]
         chats = [*await _discord(settings), *await _slack(settings)]
         # What Slack's checkup says of a token is more exact.
         judged = {finding.subject for finding in chats}
@@ -118,6 +123,20 @@ def _image_check(settings: Settings) -> Finding:
     if is_path and not found:
         return Finding("image check", f"{named} holds no model", "Set LIMNER_IMAGE_CHECK to its folder or hub ID.")
     return Finding("image check", named)
+
+
+def _certificate(settings: Settings) -> Finding:
+    """What signs content credentials."""
+    certificate, key = settings.certificate, settings.certificate_key
+    if certificate is None or key is None:
+        return Finding("certificate", "Limner's own, which nobody else trusts")
+    try:
+        ends = operators_signer(certificate, key, time.time()).ends
+    except CannotStart as error:
+        return Finding("certificate", str(error), "Correct LIMNER_CERTIFICATE and LIMNER_CERTIFICATE_KEY.")
+    days = int((ends - time.time()) / DAY)
+    renew = "Have it renewed, and restart Limner with the new one." if days < RENEWED_BEFORE else None
+    return Finding("certificate", f"{certificate} ends in {days} days", renew)
 
 
 def _device(found: dict[str, Any]) -> Iterator[Finding]:

@@ -65,6 +65,11 @@ class Signer:
     #: This Limner made it, so nobody else knows it.
     own: bool
 
+    @property
+    def ends(self) -> float:
+        """When its certificate does, in seconds since 1970."""
+        return x509.load_pem_x509_certificates(self.certificates)[0].not_valid_after_utc.timestamp()
+
 
 @dataclass(frozen=True, slots=True)
 class Parent:

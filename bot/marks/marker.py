@@ -43,7 +43,7 @@ class Marker:
         file = io.BytesIO()
         picture.save(file, "PNG", pnginfo=text, compress_level=4)
         made_from = None if parent is None else Parent(parent, recipe.parent_id or "")
-        return self._signed(file.getvalue(), "png", Claim(image_id, recipe.model, made_from, now))
+        return self._signed(file.getvalue(), "png", claim=Claim(image_id, recipe.model, made_from, now))
 
     def fitting(self, image: Image, png: bytes, limit: int, now: float) -> Encoded | None:
         """As that of bot.pictures; other formats than PNG keep the marks that they can carry.
@@ -55,17 +55,16 @@ class Marker:
         # In ASCII, as XML has no place for some characters.
         packet = xmp.packet(image.id, json.dumps(asdict(image.recipe)))
         claim = Claim(image.id, None, Parent(png, image.id), now)
-        return pictures.fitting(png, limit, xmp=packet, finished=partial(self._signed_if_possible, claim=claim))
+        return pictures.fitting(png, limit, xmp=packet, finished=partial(self._signed, claim=claim))
 
-    def _signed(self, encoded: bytes, kind: Kind, claim: Claim) -> bytes:
-        return encoded if self.signer is None else signed(encoded, kind, claim, self.signer)
-
-    def _signed_if_possible(self, encoded: bytes, kind: Kind, claim: Claim) -> bytes:
-        """The PNG was painted and signed before; it is delivered though a certificate has ended meanwhile."""
+    def _signed(self, encoded: bytes, kind: Kind, *, claim: Claim) -> bytes:
+        """As it is where it cannot be signed: no picture is lost because a certificate ended while Limner runs."""
+        if self.signer is None:
+            return encoded
         try:
-            return self._signed(encoded, kind, claim)
+            return signed(encoded, kind, claim, self.signer)
         except C2paError as error:
-            log.warning("an image is sent without content credentials", image=claim.image_id, why=str(error))
+            log.warning("an image goes without content credentials", image=claim.image_id, why=str(error))
             return encoded
 
 

@@ -22,9 +22,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from bot.doctor import _certificate
 from bot.errors import CannotStart
 from bot.marks.authority import LIFE, PrivateKey, _usage, anchors, operators_signer, own_signer
 from bot.marks.credentials import Claim, State, read, signed
+from bot.settings import Settings
 from tests.bot.marks.kinds import flat, plain_png
 
 CLAIM = Claim("image-1", "demo", None, time.time())
@@ -259,6 +261,24 @@ def test_files_that_are_missing_or_no_pem_are_named(tmp_path: Path, which: int, 
 
     with pytest.raises(CannotStart, match=paths[which].name):
         operators_signer(*paths, time.time())
+
+
+@pytest.mark.parametrize(("days", "is_well"), [(90, True), (29, False)])
+def test_the_doctor_says_when_it_is_time_to_renew(tmp_path: Path, days: int, is_well: bool) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    chain, secret = brought(tmp_path, key, issue(key, "Studio", AUTHORITY, days=(-1, days)), ROOT)
+    finding = _certificate(Settings(certificate=chain, certificate_key=secret))
+
+    assert finding.what == f"{chain} ends in {days - 1} days"
+    assert (finding.remedy is None) is is_well
+
+
+def test_the_doctor_says_what_is_wrong_with_a_certificate(tmp_path: Path) -> None:
+    gone = tmp_path / "gone.pem"
+    finding = _certificate(Settings(certificate=gone, certificate_key=gone))
+
+    assert f"{gone} cannot be read" in finding.what
+    assert finding.remedy is not None
 
 
 def test_a_certificate_that_has_ended_meanwhile_signs_nothing(tmp_path: Path) -> None:

@@ -261,6 +261,13 @@ def test_an_image_is_delivered_though_the_certificate_has_ended_meanwhile(tmp_pa
     assert read(file.bytes, file.suffix) is None
 
 
+def test_an_image_is_painted_though_the_certificate_has_ended_meanwhile(tmp_path: Path) -> None:
+    found = examine(marked(Marker(watermark=True, signer=own_signer(tmp_path, 0)), photo(256)))
+
+    assert (found.watermark, found.recipe, found.source_type) == (Watermark.FOUND, True, SOURCE_TYPE)
+    assert found.credentials is None
+
+
 def test_a_worker_gets_it_whole(marker: Marker) -> None:
     assert pickle.loads(pickle.dumps(marker)) == marker
     assert "PRIVATE" not in repr(marker)
