@@ -17,14 +17,12 @@ test: .venv/test .venv-dstack/installed debian
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile -m 'not slow and not nightly'
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile --timeout 180 -m 'slow and not nightly'
 
-# A browser, Prometheus, exiftool, and libraries of OpenCV's, where Debian's packages can be had. Tests that need what is
-# not there are skipped, and say so.
+# A browser, Prometheus and exiftool, where Debian's packages can be had. Tests that need what is not there are skipped,
+# and say so.
 debian:
 	@wanted=; found=; for name in chromium chromium-browser google-chrome; do ! command -v $$name >/dev/null || found=yes; done; \
 	test -n "$$found" || wanted=chromium; command -v prometheus >/dev/null || wanted="$$wanted prometheus"; \
 	command -v exiftool >/dev/null || wanted="$$wanted libimage-exiftool-perl"; \
-	ldconfig -p 2>/dev/null | grep -q 'libGL\.so\.1 ' || wanted="$$wanted libgl1"; \
-	ldconfig -p 2>/dev/null | grep -q 'libglib-2\.0\.so\.0 ' || wanted="$$wanted libglib2.0-0"; \
 	test -n "$$wanted" && command -v apt-get >/dev/null && test "$$(id -u)" = 0 || exit 0; \
 	echo "Installing Debian's $$wanted for tests (once) ..."; \
 	install="apt-get install --yes --quiet=2 --no-install-recommends -o Dpkg::Use-Pty=0 $$wanted"; \
@@ -74,8 +72,9 @@ audit: .venv/run .venv-audit/installed
 	$(PIP) --requirement requirements/cluster.txt
 	@touch $@
 
+# The lock is whole, and has the build of OpenCV that needs no display.
 .venv/test: requirements/test.txt .venv/run
-	$(PIP) --requirement requirements/test.txt
+	$(PIP) --no-deps --requirement requirements/test.txt
 	@touch $@
 
 # dstack's dependencies do not belong into the bot's.
@@ -103,7 +102,7 @@ lock:
 	$(COMPILE) --extra test --constraint requirements/run.txt --output-file requirements/test.txt pyproject.toml
 	$(COMPILE) --output-file requirements/dstack.txt requirements/dstack.in
 	$(COMPILE) --constraint requirements/dstack.txt --output-file requirements/dstack-server.txt requirements/dstack-server.in
-	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements/*.txt
+	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/; s/^opencv-python==/opencv-python-headless==/' requirements/*.txt
 
 clean:
 	rm -rf .venv .venv-audit .venv-dstack .venv-lock build dist site *.egg-info
