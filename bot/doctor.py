@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import bot
 from bot.app import DATABASE, said, text, worker_environment
 from bot.errors import CannotStart, WorkerDied
 from bot.inference.wire import NO_REFINER
-from bot.marks.authority import operators_signer
+from bot.marks.authority import RENEWAL, operators_signer
 from bot.settings import Settings, read_settings
 from bot.status_view import memory
 from storage.database import examine as examine_database
@@ -32,9 +33,6 @@ DISK_LOW = 2**30
 #: Bytes of device memory for base and refiner at 1024x1024, and of RAM to load them.
 DEVICE_NEEDED = 12 * 10**9
 RAM_NEEDED = 15 * 10**9
-DAY = 86400.0
-#: Days before a certificate ends that it should be renewed.
-RENEWED_BEFORE = 30
 LIBRARIES = ("fastapi", "uvicorn", "aiosqlite", "discord.py", "slack-bolt", "pillow")
 
 
@@ -134,9 +132,9 @@ def _certificate(settings: Settings) -> Finding:
         ends = operators_signer(certificate, key, time.time()).ends
     except CannotStart as error:
         return Finding("certificate", str(error), "Correct LIMNER_CERTIFICATE and LIMNER_CERTIFICATE_KEY.")
-    days = int((ends - time.time()) / DAY)
-    renew = "Have it renewed, and restart Limner with the new one." if days < RENEWED_BEFORE else None
-    return Finding("certificate", f"{certificate} ends in {days} days", renew)
+    left = timedelta(seconds=ends - time.time())
+    renew = "Have it renewed, and restart Limner with the new one." if left < RENEWAL else None
+    return Finding("certificate", f"{certificate} ends in {left.days} days", renew)
 
 
 def _device(found: dict[str, Any]) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Any
 from bot.decisions import Act, Cause, Decision, Report
 from bot.errors import AlreadyDecided, Forbidden, NobodyHears, NotFound, WordsRefused
 from bot.jobs import Image, ImageRequest, Job, Message, Refinement, Treatment
-from bot.policy import Asker, Rules, may_judge
+from bot.policy import Asker, Rules, check_admin, may_judge
 from bot.ports import ImageStore, JobStore, ModerationStore, RuleStore
 from bot.wordlist import Found, forbidden
 
@@ -114,8 +114,7 @@ class Moderation:
 
     async def record(self, asker: Asker, limit: int = RECORD_MOST) -> Sequence[Decision]:
         """Of the asker's space, the newest first. Raises Forbidden."""
-        if not asker.admin:
-            raise Forbidden
+        check_admin(asker)
         return await self._store.newest(asker.space, limit)
 
     async def write(self, decision: Decision) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bot.errors import AskedTooMuch, PlaceClosed, SpacePaused
+from bot.errors import AskedTooMuch, Forbidden, PlaceClosed, SpacePaused
 from bot.jobs import Image, ImageRequest, Job, Refinement, Treatment
 
 
@@ -104,6 +104,12 @@ class Rules:
     reports_to: str = ""
     #: After so many days images and jobs of the space are erased.
     retention_days: int | None = None
+
+
+def check_admin(asker: Asker) -> None:
+    """Raises Forbidden."""
+    if not asker.admin:
+        raise Forbidden
 
 
 def check_place(rules: Rules, asker: Asker) -> None:

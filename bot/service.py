@@ -36,6 +36,7 @@ from bot.policy import (
     Asker,
     Rules,
     Weights,
+    check_admin,
     check_limits,
     check_place,
     fits_here,
@@ -510,12 +511,6 @@ def within(rules: Rules, request: Asked, filled_in: Callable[[Asked], Asked]) ->
     if request.num_inference_steps is None and most is not None and (filled.num_inference_steps or 0) > most:
         return filled_in(replace(request, num_inference_steps=most))
     return filled
-
-
-def check_admin(asker: Asker) -> None:
-    """Raises Forbidden."""
-    if not asker.admin:
-        raise Forbidden
 
 
 def job_id_for(asker: Asker) -> str:

@@ -123,6 +123,12 @@ def of_last_hour(lately: Lately, words: Words) -> Iterator[str]:
         yield words.say("status.lately.failures", failures=", ".join(failures))
 
 
+def numbers_of(job: Job) -> Mapping[str, int]:
+    """The images of a set by their IDs; an only image has no number. They stay when others of the set are deleted."""
+    ids = job.image_ids
+    return {} if len(ids) == 1 else {image_id: number for number, image_id in enumerate(ids, start=1)}
+
+
 def of_run(run: Running, words: Words) -> str:
     if run.progress is None:
         return words.say("queue.starting")

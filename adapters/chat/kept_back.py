@@ -1,11 +1,14 @@
-"""Which images of a job are shown, and what is said of the others. Pure."""
+"""Which images of a job are shown, and what is said of the others."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from adapters.chat.refusals import Unclear
 from adapters.chat.words import Words
 from bot.events import Done
 from bot.jobs import Image
+from bot.policy import Asker, may_end
+from bot.service import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,11 @@ def of_kept_back(kept: KeptBack, words: Words) -> Iterator[str]:
             yield words.say(f"kept_back.{why}", count=count)
 
 
-def why_kept_back(kept: KeptBack, words: Words) -> list[str]:
-    """For who asked alone: which rule it was, and who can change it."""
-    named = {"held": kept.held, "refused": kept.refused, "removed": kept.removed}
-    lines = [words.say(f"why.{why}", count=count) for why, count in named.items() if count]
-    return lines or [words.say("why.nothing")]
+async def why_kept_back(service: Service, job_id: str, asker: Asker, words: Words) -> str:
+    """For who asked, and who may judge it: which rule it was, and who can change it. Raises Refused."""
+    job = await service.job(job_id, asker)
+    if not may_end(asker, job):
+        raise Unclear("why.not_yours")
+    counts = {"held": await service.held_of(job), "refused": job.refused, "removed": job.removed}
+    lines = [words.say(f"why.{why}", count=count) for why, count in counts.items() if count]
+    return "\n".join(lines) or words.say("why.nothing")

@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from adapters.chat.mishaps import Mishap
+from adapters.chat.words import Words
 from bot.decisions import Report
 from bot.errors import LimnerError
 from bot.jobs import Image, Message
+from bot.moderation import Reported
 from bot.service import Service
 
 #: Seconds after which those that could not be told are tried again: a channel may be opened, a disk may get room.
@@ -20,6 +22,15 @@ Post = Callable[[Report, Image, str], Awaitable[Message]]
 TakeDown = Callable[[Sequence[Message]], Awaitable[bool]]
 
 log = structlog.get_logger(__name__)
+
+
+def thanks(reported: Reported, words: Words) -> str:
+    """What whoever reported an image is told."""
+    if reported.decided:
+        return words.say("reported.decided")
+    if reported.known:
+        return words.say("reported.known")
+    return words.say("reported.told" if reported.heard else "reported.unheard")
 
 
 class Reports:

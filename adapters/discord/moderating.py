@@ -1,8 +1,6 @@
 """What moderators are shown and what they press; and what anyone presses who reports an image, or asks why."""
 
-import base64
-import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,9 +9,10 @@ import structlog
 
 from adapters.chat.deliveries import Deliveries
 from adapters.chat.delivery import Picture
-from adapters.chat.kept_back import KeptBack, why_kept_back
+from adapters.chat.kept_back import why_kept_back
 from adapters.chat.mishaps import Passing
 from adapters.chat.refusals import Unclear
+from adapters.chat.reports import thanks
 from adapters.chat.retry import again_and_again
 from adapters.discord import place as places
 from adapters.discord import render
@@ -23,7 +22,7 @@ from adapters.discord.mishaps import told_apart
 from adapters.discord.origin import Note
 from adapters.discord.place import PLATFORM, requester_of
 from adapters.discord.render import Shown, person
-from adapters.discord.screens import file_of
+from adapters.discord.screens import file_of, nonce
 from adapters.discord.takedown import Takedown
 from adapters.discord.uploads import COVERED
 from adapters.discord.words import Words, words_for
@@ -31,7 +30,7 @@ from bot.decisions import Report
 from bot.errors import Forbidden
 from bot.jobs import Image, Message
 from bot.moderation import Judged
-from bot.policy import Asker, may_end, owns
+from bot.policy import Asker
 from bot.service import Service
 
 #: Bytes of a message around its file.
@@ -72,7 +71,7 @@ class Moderating:
         alt_text = render.alt_text(image, None, words)
         name = f"{COVERED}{image.id}"
         pictures = [] if encoded is None else [Picture(f"{name}.{encoded.suffix}", encoded.bytes, alt_text)]
-        post = partial(self._post, channel, shown, pictures, _nonce(image.id))
+        post = partial(self._post, channel, shown, pictures, nonce(image.id, "m"))
         message_id = await again_and_again(post, Passing, self._retry, TRIES)
         return Message(platform=PLATFORM, space=image.space, channel=place, message_id=str(message_id))
 
@@ -98,10 +97,11 @@ class Moderating:
         words = words_for(interaction.locale.value)
         asker = places.of_interaction(interaction).asker
         image = await self._service.image(image_id, asker)
-        images, numbers = [image], dict[str, int]()
+        images: Sequence[Image] = [image]
+        numbers: Mapping[str, int] = {}
         if image.job_id is not None:
             job = await self._service.job(image.job_id, asker)
-            images, numbers = list(await self._service.images_of(job)), render.numbers_of(job)
+            images, numbers = await self._service.images_of(job), render.numbers_of(job)
         question = render.report_question([(each.id, numbers.get(each.id)) for each in images], words)
         await interaction.response.send_message(question.content, view=view(question), ephemeral=True)
 
@@ -109,19 +109,13 @@ class Moderating:
         await interaction.response.defer()
         reported = await self._service.report(image_id, places.of_interaction(interaction).asker)
         self.deliveries.reports.wake()
-        key = "decided" if reported.decided else "known" if reported.known else "told" if reported.heard else "unheard"
-        await answer(interaction, words_for(interaction.locale.value).say(f"reported.{key}"), view=None)
+        await answer(interaction, thanks(reported, words_for(interaction.locale.value)), view=None)
 
     @in_time
     async def why(self, interaction: Interaction, job_id: str) -> None:
-        """For who asked, and who may judge it."""
         asker = places.of_interaction(interaction).asker
-        job = await self._service.job(job_id, asker)
-        if not owns(asker, job) and not may_end(asker, job):
-            raise Unclear("why.not_yours")
-        held = await self._service.held_of(job)
-        lines = why_kept_back(KeptBack(held, job.refused, job.removed), words_for(interaction.locale.value))
-        await interaction.response.send_message("\n".join(lines), ephemeral=True)
+        text = await why_kept_back(self._service, job_id, asker, words_for(interaction.locale.value))
+        await interaction.response.send_message(text, ephemeral=True)
 
     async def approve(self, interaction: Interaction, image_id: str) -> None:
         await self._judge(interaction, "approved", lambda asker: self._service.moderation.approve(image_id, asker))
@@ -159,8 +153,3 @@ class Moderating:
             if how != "approved" or judged.image.held:
                 await self.deliveries.tell_anew(judged.job)
         await self._takedown.of(one for one in judged.messages if one.message_id not in told)
-
-
-def _nonce(image_id: str) -> str:
-    """At most 25 characters; with it Discord takes a message that is sent twice within some minutes only once."""
-    return base64.urlsafe_b64encode(uuid.UUID(image_id).bytes).rstrip(b"=").decode() + "m"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from adapters.chat.facts import details, how_far
+from adapters.chat.facts import details, how_far, numbers_of
 from adapters.chat.kept_back import NOTHING, KeptBack, of_kept_back
 from adapters.chat.text import fitting, length
 from adapters.discord.markdown import code, person, plain, quoted, small
@@ -197,12 +197,6 @@ def report_question(images: Sequence[tuple[str, int | None]], words: Words) -> S
     ]
     keep = Button("keep_quiet", images[0][0], words.say("button.keep_quiet"))
     return Shown(words.say("confirm.report"), ((*row, keep),))
-
-
-def numbers_of(job: Job) -> dict[str, int]:
-    """Image ID -> its number in a set; a single image has none."""
-    several = len(job.image_ids) > 1
-    return {image_id: number for number, image_id in enumerate(job.image_ids, start=1)} if several else {}
 
 
 def _buttons(

@@ -124,11 +124,11 @@ async def _posted(
         reference = channel.get_partial_message(origin.reply_to).to_reference(fail_if_not_exists=False)
     with told_apart():
         try:
-            message = await _sent(channel, shown, _nonce(job, way), reference)
+            message = await _sent(channel, shown, nonce(job.id, way[0]), reference)
         except discord.Forbidden as error:
             if error.code != NO_REPLIES:
                 raise
-            message = await _sent(channel, shown, _nonce(job, way), None)
+            message = await _sent(channel, shown, nonce(job.id, way[0]), None)
     return channel.get_partial_message(message.id)
 
 
@@ -150,9 +150,12 @@ async def _found(client: discord.Client, channel: discord.PartialMessageable, jo
     return None
 
 
-def _nonce(job: Job, way: Way) -> str:
-    """At most 25 characters. With it Discord takes a message that is sent twice within some minutes only once."""
-    return base64.urlsafe_b64encode(uuid.UUID(job.id).bytes).rstrip(b"=").decode() + way[0]
+def nonce(about: str, kind: str) -> str:
+    """Of a message about a job or an image, at most 25 characters.
+
+    With it Discord takes a message that is sent twice within some minutes only once.
+    """
+    return base64.urlsafe_b64encode(uuid.UUID(about).bytes).rstrip(b"=").decode() + kind
 
 
 def _webhook(client: discord.Client, origin: Origin) -> discord.Webhook:

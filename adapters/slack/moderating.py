@@ -7,9 +7,10 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.chat.deliveries import Deliveries
-from adapters.chat.kept_back import KeptBack, why_kept_back
+from adapters.chat.kept_back import why_kept_back
 from adapters.chat.mishaps import Mishap, Unreachable
 from adapters.chat.refusals import Unclear, explained
+from adapters.chat.reports import thanks
 from adapters.slack import render
 from adapters.slack.blocks import Shown
 from adapters.slack.board import Board
@@ -22,7 +23,7 @@ from adapters.slack.words import Words, words_for
 from bot.errors import AlreadyDecided, Forbidden, NotFound
 from bot.jobs import Image
 from bot.moderation import Judged
-from bot.policy import Asker, may_end, owns
+from bot.policy import Asker
 from bot.service import Service
 
 #: Buttons -> what was done, as the sentences about it have it.
@@ -69,18 +70,12 @@ class Moderating:
         """What is said in place of the question."""
         reported = await self._service.report(image_id, asker)
         self._deliveries.reports.wake()
-        key = "decided" if reported.decided else "known" if reported.known else "told" if reported.heard else "unheard"
-        return words.say(f"reported.{key}"), None
+        return thanks(reported, words), None
 
     async def why(self, job_id: str, ask: Ask) -> None:
-        """For who asked, and who may judge it."""
         asker, someone = await self._desk.asker(ask)
-        job = await self._service.job(job_id, asker)
-        if not owns(asker, job) and not may_end(asker, job):
-            raise Unclear("why.not_yours")
-        held = await self._service.held_of(job)
-        lines = why_kept_back(KeptBack(held, job.refused, job.removed), words_for(someone.locale))
-        await self._desk.tell(ask, render.answer("\n".join(lines)))
+        text = await why_kept_back(self._service, job_id, asker, words_for(someone.locale))
+        await self._desk.tell(ask, render.answer(text))
 
     async def show(self, image_id: str, ask: Ask) -> None:
         """Uncovers one for who sees it."""

@@ -3,9 +3,10 @@
 People are told by `name`, as their profile shows it: a mention would notify them with every message.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from adapters.chat.facts import details, how_far
+from adapters.chat.facts import numbers_of as numbers_of
 from adapters.chat.kept_back import NOTHING, KeptBack, of_kept_back
 from adapters.chat.text import fitting, length
 from adapters.slack import blocks
@@ -216,12 +217,6 @@ def image_buttons(image: Image, number: int, words: Words, *, covered: bool = Fa
         Button(action, image.id, words.say(f"button.{action}.number", number=number), style, number)
         for action, style in ACTIONS
     ]
-
-
-def numbers_of(job: Job) -> Mapping[str, int]:
-    """The images of a set by their IDs; an only image has no number. They stay when others of the set are deleted."""
-    ids = job.image_ids
-    return {} if len(ids) == 1 else {image_id: number for number, image_id in enumerate(ids, start=1)}
 
 
 def short(image_id: str) -> str:

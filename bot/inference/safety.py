@@ -1,7 +1,7 @@
 """The image check: a model that says of a finished picture whether it is one to be careful with."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,8 +71,9 @@ def load_checker(source: str, device: str) -> Checker:
     source = str(Path(source).expanduser()) if source.startswith("~") else source
     try:
         config = json.loads(_config(source).read_text(encoding="utf-8"))
-        kinds: Mapping[bool, Callable[[str, str], Checker]] = {True: ConceptChecker, False: ClassChecker}
-        return kinds[StableDiffusionSafetyChecker.__name__ in config.get("architectures", [])](source, device)
+        if StableDiffusionSafetyChecker.__name__ in config.get("architectures", []):
+            return ConceptChecker(source, device)
+        return ClassChecker(source, device)
     except Exception as error:
         raise CannotStart(f"The image check {source} cannot be loaded: {error}") from error
 
